@@ -1,0 +1,55 @@
+"""The run as one figure: losses and discriminator probabilities over the updates."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from gan_module import GAN
+from run_folder import read_metrics
+
+PANELS = (
+    ("Loss (nats)", {"train/d_loss": "discriminator", "train/g_loss": "generator"}),
+    ("Probability of being real", {"train/d_real": "D(x), real images", "train/d_fake": "D(G(z)), generated images"}),
+)
+
+
+class Curves(Callback):
+    """Draws `curves.png` when training ends, also when it ends early, and shows it in TensorBoard.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
+        if not trainer.is_global_zero or not (rows := read_metrics(self.folder)):
+            return
+        figure = draw(rows)
+        figure.savefig(self.folder / "curves.png", dpi=120)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_figure("curves", figure, gan.updates)
+
+
+def draw(rows: list[dict[str, float]]) -> Figure:
+    """Losses above, probabilities below, over updates and epochs.
+
+    Args:
+        rows: Rows of metrics.csv.
+    """
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    for axes, (label, curves) in zip(figure.subplots(len(PANELS), sharex=True), PANELS, strict=True):
+        for name, legend in curves.items():
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            axes.plot(*zip(*points, strict=True), label=legend, linewidth=1.2)
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    axes.axhline(0.5, color="gray", linestyle=":", linewidth=1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel(f"Update ({rows[-1]['step'] / (rows[-1]['epoch'] + 1):,.0f} per epoch)")
+    return figure

@@ -1,0 +1,104 @@
+"""The progress bar: one for the whole run, redrawn a few times a second from means that are on the host already."""
+
+import time
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
+
+from callbacks.metrics import MetricsLogger
+from gan_module import GAN
+
+REFRESH_S = 0.2
+
+
+class TrainingProgress(ProgressBar):
+    """Shows epoch, updates, losses and time left; a line per epoch where there is no terminal.
+
+    Args:
+        metrics: Whose latest means are shown.
+    """
+
+    def __init__(self, metrics: MetricsLogger) -> None:
+        super().__init__()
+        self.metrics = metrics
+        self.console = Console()
+        self.bar: Progress | None = None
+        self._drawn = 0.0
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
+        if not self._enabled or not self.console.is_terminal:
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("updates"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+        )
+        self.bar = Progress(*columns, console=self.console, auto_refresh=False)
+        self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, losses="")
+        self.bar.start()
+        self._draw(trainer, gan)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Tensor, batch_idx: int
+    ) -> None:
+        if self.bar is not None and time.monotonic() - self._drawn > REFRESH_S:
+            self._draw(trainer, gan)
+
+    def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
+        if self.bar is not None:
+            self._draw(trainer, gan)
+        elif self._enabled and trainer.is_global_zero:
+            speed = self.metrics.latest["train/images_per_second"]
+            self.console.print(f"{_epoch(trainer)}  {self._losses()}  {speed:,.0f} images/s", highlight=False)
+
+    def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
+        self._stop()
+
+    def _draw(self, trainer: Trainer, gan: GAN) -> None:
+        assert self.bar is not None
+        description = _epoch(trainer)
+        task = self.bar.task_ids[0]
+        self.bar.update(task, completed=gan.updates, description=description, losses=self._losses(), refresh=True)
+        self._drawn = time.monotonic()
+
+    def _losses(self) -> str:
+        latest = self.metrics.latest
+        return f"d_loss {latest['train/d_loss']:.3f} g_loss {latest['train/g_loss']:.3f}" if latest else ""
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def _epoch(trainer: Trainer) -> str:
+    last = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
+    return f"Epoch {trainer.current_epoch + 1}{last}"
+
+
+def _total_updates(trainer: Trainer, gan: GAN) -> int | None:
+    """Updates of the whole run; None where it has no end."""
+    ends = []
+    if trainer.max_epochs not in (None, -1):
+        ends.append(int(trainer.max_epochs * trainer.num_training_batches))
+    if trainer.max_steps != -1:
+        ends.append(trainer.max_steps // (gan.d_steps + 1))
+    return min(ends, default=None)

@@ -1,0 +1,144 @@
+"""What the doors share: the parser, one-line errors with their exit codes, and a clean end on Ctrl-C and SIGTERM."""
+
+import difflib
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+BAD_INPUT, FAILED = 2, 1
+
+
+class UserError(Exception):
+    """Bad input: one or two lines for the person who gave it, exit code 2."""
+
+
+class RunFailed(Exception):
+    """A run that could not go on: one or two lines, exit code 1."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; a KeyboardInterrupt, so that the Trainer winds down as it does for Ctrl-C."""
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into `Interrupted`, and remembers which one came."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.received = number
+        raise Interrupted
+
+    def check(self) -> None:
+        """Raises again where the first exception was swallowed: Python ignores one raised in a destructor."""
+        if self.received is not None:
+            raise Interrupted
+
+
+STOP = StopSignals()
+
+
+def exit_on_signals() -> None:
+    """Until `run_door` takes over, while there is nothing to wind down: ends the process at once, without a traceback."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os._exit(128 + number))
+
+
+def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
+    """Runs a door's body and turns what stops it into lines on stderr and an exit code.
+
+    Args:
+        program: The door's name, to stand before its errors.
+        body: Takes the arguments, returns the exit code.
+        argv: The arguments; by default those of the process.
+
+    Returns:
+        0, 1 (a run that failed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
+    """
+    STOP.received = None
+    previous = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    STOP.install()
+    try:
+        return body(list(sys.argv[1:] if argv is None else argv))
+    except UserError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except RunFailed as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return FAILED
+    except Interrupted:
+        return interrupted_code()
+    finally:
+        signal.signal(signal.SIGINT, previous[0])
+        signal.signal(signal.SIGTERM, previous[1])
+
+
+def interrupted_code() -> int:
+    """The exit code that a shell gives a process ended by the signal that came."""
+    return 128 + (STOP.received or signal.SIGINT)
+
+
+class Parser(ArgumentParser):
+    """jsonargparse with errors of one line and config files that flags override, whichever comes first.
+
+    Args:
+        refused: Options that exist elsewhere and cannot work here, with the reason.
+    """
+
+    def __init__(self, refused: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, **kwargs)
+        self.refused = refused
+
+    def parse(self, argv: Sequence[str], base: str | None = None) -> Any:
+        """Parses the arguments: the config file `base` first, then each --config, then the flags.
+
+        Raises:
+            UserError: An option is unknown, ill-typed or cannot work here.
+        """
+        configs, flags = [] if base is None else ["--config", base], []
+        rest = list(argv)
+        while rest:
+            word = rest.pop(0)
+            if word == "--config" and rest:
+                configs += [word, rest.pop(0)]
+            elif word.startswith("--config="):
+                configs.append(word)
+            else:
+                flags.append(word)
+        return self.parse_args(configs + flags)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UserError(self._one_line(message)) from ex
+
+    def _one_line(self, message: str) -> str:
+        if match := re.match(r"unrecognized arguments: (.*)", message):
+            return self._unknown(match[1].split()[0].split("=")[0].removeprefix("--"), match[1])
+        if match := re.search(r"does not accept option '([\w.]+)'", message):
+            group = re.search(r"[Gg]roup '(\w+)'", message)
+            return self._unknown(f"{group[1]}.{match[1]}" if group else match[1], f"in a config file: {match[1]}")
+        message = re.sub(
+            r"Subtypes: .*?Errors:.*?Given value type: .*?Given value: (.*)", r"got \1", message, flags=re.DOTALL
+        )
+        message = re.sub(r"<class '([\w.]+)'>", r"\1", message)
+        message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message)
+        message = re.sub(r"\. Got value: ", ", got ", message)
+        return re.sub(r"\s+", " ", message).strip()
+
+    def _unknown(self, name: str, given: str) -> str:
+        if name in self.refused:
+            return f"--{name} cannot be used here: {self.refused[name]}"
+        known = [option.removeprefix("--") for action in self._actions for option in action.option_strings]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean --{close[0]}?" if close else "; --help lists the options"
+        return f"unknown option {given if given.startswith('in ') else '--' + name if '--' in given else given}{hint}"
