@@ -84,6 +84,15 @@ def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[
         signal.signal(signal.SIGTERM, previous[1])
 
 
+def leave(code: int) -> NoReturn:
+    """Ends the process; after an interruption at once, without the seconds that unloading torch can take."""
+    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def interrupted_code() -> int:
     """The exit code that a shell gives a process ended by the signal that came."""
     return 128 + (STOP.received or signal.SIGINT)

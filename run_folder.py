@@ -9,7 +9,7 @@ import os
 import pickle
 import platform
 import subprocess
-import tempfile
+import zipfile
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -31,14 +31,12 @@ class RunFolderError(Exception):
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file so that there is always either the old one or the whole new one, also when the disk is full."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    beside = Path(name)
+    beside = path.with_name(f".{path.name}.part")  # one name, so that a kill leaves at most one behind, for a moment
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o644)  # mkstemp's file is for its owner alone
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -143,13 +141,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
     """
     try:
+        if not zipfile.is_zipfile(path):
+            raise RunFolderError(f"{path} is damaged or not a checkpoint")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "not an allowed" in str(error):
-            raise RunFolderError(
-                f"{path} holds a pickled Python object, which could run code: refused, not loaded"
-            ) from error
-        raise RunFolderError(f"{path} is not a checkpoint") from error
+        raise RunFolderError(
+            f"{path} holds a pickled Python object, which could run code: refused, not loaded"
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
         raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
     except OSError as error:

@@ -89,6 +89,7 @@ def train(argv: Sequence[str]) -> int:
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # the lines below say what a person needs
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
+    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # epoch ends are logged too
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own, of torch's pytree
     parser = build_parser()
     options = parser.parse(argv)
@@ -105,6 +106,7 @@ def train(argv: Sequence[str]) -> int:
         check_last_batch(options, world_size)
         if checkpoint_path is not None and checkpoint is not None:
             hyperparameters = hyperparameters_of(options)
+            check_weights(checkpoint_path, checkpoint, gan)
             run_folder.check_resumable(checkpoint_path, checkpoint, hyperparameters, options.max_epochs)
         first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
         if first:
@@ -118,6 +120,8 @@ def train(argv: Sequence[str]) -> int:
         raise UserError(str(error)) from error
     updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     trainer = Trainer(**trainer_options, **outputs(folder, options, updates))
+    if options.fast_dev_run:  # Lightning takes its N for optimizer steps
+        trainer.fit_loop.epoch_loop.max_steps = int(options.fast_dev_run) * (gan.d_steps + 1)
     announce(trainer, gan, data, folder, updates)
     code = fit(trainer, gan, data, folder, checkpoint_path)
     del lock  # held until here
@@ -179,6 +183,14 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise UserError(" ".join(str(error).split())) from error
     return arguments, trainer.world_size
+
+
+def check_weights(path: Path, checkpoint: dict[str, Any], gan: GAN) -> None:
+    """Makes sure that a checkpoint's weights are those of the networks that its options describe."""
+    if checkpoint["hyper_parameters"] == dict(gan.hparams):
+        shapes = [{key: value.shape for key, value in d.items()} for d in (checkpoint["state_dict"], gan.state_dict())]
+        if shapes[0] != shapes[1]:
+            raise UserError(f"{path} holds other networks than its options say: it is damaged")
 
 
 def check_last_batch(options: Namespace, world_size: int) -> None:
@@ -328,4 +340,4 @@ def relative(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.leave(main())

@@ -38,7 +38,7 @@ def make_digits(data_dir: Path, seed: int = 0) -> None:
     """
     with folder_in_the_making(raw_folder(data_dir, "digits")) as folder, Progress() as progress:
         task = progress.add_task("Rendering 70,000 digits", total=TRAIN_ROWS + TEST_ROWS)
-        glyphs = _glyphs()
+        glyphs = draw_glyphs()
         generator = torch.Generator().manual_seed(seed)
         splits = ((TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS), (TEST_IMAGES, TEST_LABELS, TEST_ROWS))
         for images_name, labels_name, rows in splits:
@@ -56,7 +56,7 @@ def render(glyphs: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor
     """Draws one distorted digit per label.
 
     Args:
-        glyphs: Ink of every font's digits, (fonts, 10, GLYPH, GLYPH) in [0, 1].
+        glyphs: Blurred ink of every font's digits, (fonts, 10, GLYPH, GLYPH) in [0, 1].
         labels: Digits to draw, (N,).
         generator: Source of all randomness.
 
@@ -79,14 +79,13 @@ def render(glyphs: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor
     affine = torch.cat([matrix, torch.zeros(n, 2, 1)], dim=2)
     grid = F.affine_grid(affine, [n, 1, FINE, FINE], align_corners=False)
     bend = torch.randn(n, 2, 5, 5, generator=generator) * uniform(0.03, 0.10).view(n, 1, 1, 1)
-    grid = grid + F.interpolate(bend, (FINE, FINE), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
-    fine = F.grid_sample(ink, grid, align_corners=False)
+    bend = F.interpolate(bend, (14, 14), mode="bicubic", align_corners=True)
+    grid = grid + F.interpolate(bend, (FINE, FINE), mode="bilinear", align_corners=True).permute(0, 2, 3, 1)
+    blurred = F.grid_sample(ink, grid, align_corners=False)
 
-    # A blurred stroke cut at a random level is a thinner or thicker stroke with a soft edge.
-    blur = F.avg_pool2d(F.avg_pool2d(fine, 5, stride=1, padding=2), 3, stride=1, padding=1)
-    blur = blur / blur.amax((2, 3), keepdim=True).clamp_min(1e-6)
+    # The blurred stroke cut at a random level is a thinner or thicker stroke with a soft edge.
     level = uniform(0.2, 0.5).view(n, 1, 1, 1)
-    image = F.avg_pool2d(torch.sigmoid((blur - level) * 16), 2) * uniform(0.9, 1.0).view(n, 1, 1, 1)
+    image = F.avg_pool2d(torch.sigmoid((blurred - level) * 16), 2) * uniform(0.9, 1.0).view(n, 1, 1, 1)
     image = ((image - 0.1) / 0.8).clamp(0, 1)
     return (_centred(image.squeeze(1)) * 255).round().clamp(0, 255).to(torch.uint8)
 
@@ -105,8 +104,8 @@ def _centred(images: Tensor) -> Tensor:
     return padded[torch.arange(len(images)).view(-1, 1, 1), y.unsqueeze(2), x.unsqueeze(1)]
 
 
-def _glyphs() -> Tensor:
-    """Draws the ten digits in every font: (fonts, 10, GLYPH, GLYPH) in [0, 1]."""
+def draw_glyphs() -> Tensor:
+    """The ten digits in every font, blurred: (fonts, 10, GLYPH, GLYPH), brightest 1."""
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
     glyphs = np.zeros((len(FONTS), 10, GLYPH, GLYPH), np.float32)
     for row, name in enumerate(FONTS):
@@ -118,7 +117,9 @@ def _glyphs() -> Tensor:
             left, top, right, bottom = draw.textbbox((0, 0), str(digit), font=font)
             draw.text(((GLYPH - left - right) / 2, (GLYPH - top - bottom) / 2), str(digit), fill=255, font=font)
             glyphs[row, digit] = np.asarray(image, np.float32) / 255
-    return torch.from_numpy(glyphs)
+    ink = torch.from_numpy(glyphs)
+    blurred = F.avg_pool2d(F.avg_pool2d(ink, 5, stride=1, padding=2), 3, stride=1, padding=1)
+    return blurred / blurred.amax((2, 3), keepdim=True)
 
 
 def _height(font: ImageFont.FreeTypeFont) -> float:

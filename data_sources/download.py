@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from data_sources import FILES, TORCHVISION, DataError, raw_folder
@@ -32,7 +33,7 @@ def download(data_dir: Path, dataset: str, rounds: int = 2) -> None:
     """
     with folder_in_the_making(raw_folder(data_dir, dataset)) as folder:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns) as progress:
+        with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
             for name, (file_name, md5) in zip(FILES, TORCHVISION[dataset].resources, strict=True):
                 packed = folder / file_name
                 _fetch(TORCHVISION[dataset].mirrors, file_name, md5, packed, progress, rounds)

@@ -1,0 +1,71 @@
+"""Fixtures: images on disk, a clean working directory, and the command line in this process."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision import datasets
+
+import train
+from data_sources import idx, raw_folder
+from data_sources.digits import make_digits
+
+REAL_MNIST = os.environ.get("MNIST_DIR")
+UNREACHABLE = "http://127.0.0.1:9/"  # the discard port: refused at once
+
+
+@pytest.fixture(scope="session")
+def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the four IDX files: real MNIST's where MNIST_DIR leads to it, else the built-in digits'."""
+    if REAL_MNIST:
+        return Path(REAL_MNIST).absolute()
+    data_dir = tmp_path_factory.mktemp("images")
+    make_digits(data_dir)
+    return raw_folder(data_dir, "digits")
+
+
+@pytest.fixture(scope="session")
+def arrays(images_dir: Path) -> dict[str, torch.Tensor]:
+    paths = idx.find(images_dir, "mnist")
+    assert paths is not None
+    return idx.read_dataset(paths)
+
+
+@pytest.fixture(autouse=True)
+def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty working directory, no MNIST_DIR, no network, and the random state as it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    for dataset in (datasets.MNIST, datasets.FashionMNIST, datasets.KMNIST):
+        monkeypatch.setattr(dataset, "mirrors", [UNREACHABLE])
+    state = torch.get_rng_state()
+    yield
+    torch.set_rng_state(state)
+
+
+@pytest.fixture
+def small(images_dir: Path) -> list[str]:
+    """Options of a run of a second: two epochs of 10 updates on 600 images."""
+    data = ["--data.data_dir", str(images_dir), "--data.train_rows", "600", "--data.batch_size", "64"]
+    return [*data, "--accelerator", "cpu", "--max_epochs", "2", "--log_every_n_steps", "4"]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs train.py's command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = train.main(argv)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def offline(**extra: str) -> dict[str, str]:
+    """The environment of a process that finds no network and no MNIST."""
+    environment = {key: value for key, value in os.environ.items() if key != "MNIST_DIR"}
+    return environment | {"http_proxy": UNREACHABLE, "https_proxy": UNREACHABLE, "no_proxy": ""} | extra

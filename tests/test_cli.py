@@ -1,0 +1,174 @@
+"""The command line: what is refused, how it is said, and that config files and flags mix in any order."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import train
+from cli import UserError
+from tests.conftest import offline
+
+Run = Callable[..., tuple[int, str, str]]
+TRAIN = str(Path(train.__file__))
+
+
+def parse(*argv: str) -> dict:
+    return train.build_parser().parse(argv).as_dict()
+
+
+def refused(run: Run, *argv: str) -> str:
+    """Runs what must be refused with one or two lines, exit code 2 and nothing left behind; returns the lines."""
+    before = sorted(Path().rglob("*"))
+    code, out, err = run(*argv)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("train.py: error: ")
+    assert 1 <= err.count("\n") <= 2, err
+    assert "Traceback" not in err
+    assert sorted(Path().rglob("*")) == before
+    return err
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--bogus", "1"], "unknown option --bogus"),
+        (["--max_epoch", "3"], "unknown option --max_epoch; did you mean --max_epochs?"),
+        (["--model.l", "3"], "--model.l"),
+        (["stray"], "stray"),
+        (["--model.lr", "fast"], "--model.lr: Expected a float, got fast"),
+        (["--model.lr_g", "fast"], "--model.lr_g"),
+        (["--model.betas", "[1]"], "--model.betas"),
+        (["--max_epochs", "many"], "--max_epochs"),
+        (["--gradient_clip_val", "1"], "--gradient_clip_val cannot be used here: the GAN steps its two optimizers"),
+        (["--accumulate_grad_batches", "2"], "a larger --data.batch_size does the same"),
+        (["--limit_val_batches", "2"], "there is no validation loop"),
+        (["--data.batch_size", "0"], "--data.batch_size must be at least 1, got 0"),
+        (["--data.train_rows", "60001"], "--data.train_rows must be 1 to 60000, got 60001"),
+        (["--model.lr", "-1"], "--model.lr must be above 0, got -1.0"),
+        (["--model.latent_dim", "0"], "--model.latent_dim must be at least 1, got 0"),
+        (["--model.betas", "[0.5,1.0]"], "--model.betas must be two numbers in [0, 1), got [0.5, 1.0]"),
+        (["--max_epochs", "-5"], "max_epochs"),
+        (["--max_epochs", "0"], "--max_epochs must be at least 1"),
+        (["--max_steps", "-7"], "max_steps"),
+        (["--log_every_n_steps", "0"], "--log_every_n_steps must be at least 1"),
+        (["--seed_everything", "-1"], "--seed_everything must be 0 to"),
+        (["--precision", "16-mixed"], "use bf16-mixed or 32-true"),
+        (["--precision", "31"], "--precision"),
+        (["--strategy", "magic"], "magic"),
+        (["--data.dataset", "imagenet"], "--data.dataset"),
+        (["--config", "none.yaml"], "none.yaml"),
+        (["--accelerator", "cpu", "--devices", "4096"], "--devices 4096: this machine has"),
+        (["--ckpt_path", "last"], "nothing to resume"),
+        (["--ckpt_path", "none.ckpt"], "no checkpoint at none.ckpt"),
+        (["--data.data_dir", "nowhere"], "no MNIST in nowhere, and it cannot be downloaded"),
+        (["--model.batch_norm", "true", "--data.train_rows", "129"], "is alone; change --data.batch_size"),
+    ],
+)
+def test_bad_input_is_one_clear_line(run: Run, argv: list[str], said: str) -> None:
+    assert said in refused(run, *argv)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model: [", "config"),
+        ("just text", "just text"),
+        ("model:\n  bogus: 1", "unknown option in a config file: bogus"),
+        ("max_epoch: 1", "max_epoch"),
+        ("model:\n  lr: fast", "--model.lr"),
+        ("gradient_clip_val: 1.0", "gradient_clip_val"),
+    ],
+)
+def test_bad_yaml_is_one_clear_line(run: Run, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    assert said in refused(run, "--config", "c.yaml")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_gpu_where_there_is_none(run: Run) -> None:
+    assert "gpu" in refused(run, "--accelerator", "gpu").lower()
+
+
+def test_no_network_and_no_data_names_the_three_ways_out(run: Run) -> None:
+    said = refused(run)
+    assert all(way in said for way in ("--data.data_dir", "MNIST_DIR", "--data.dataset digits"))
+
+
+def test_mnist_dir_that_is_empty(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("MNIST_DIR", "empty")
+    assert "MNIST_DIR=empty holds no MNIST files" in refused(run)
+
+
+@pytest.mark.parametrize("root", ["file", "file/below"])
+def test_log_folder_that_cannot_be_made(run: Run, small: list[str], tmp_path: Path, root: str) -> None:
+    (tmp_path / "file").write_text("")
+    assert "no run folder can be made in" in refused(run, *small, "--default_root_dir", root)
+
+
+def test_config_before_or_after_flags_gives_the_same(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("max_epochs: 7\nmodel:\n  lr: 0.5\n")
+    flags = ["--max_epochs", "3", "--data.batch_size=16"]
+    before, after = parse("--config", "c.yaml", *flags), parse(*flags, "--config=c.yaml")
+    before.pop("config"), after.pop("config")
+    assert before == after
+    assert (before["max_epochs"], before["model"]["lr"], before["data"]["batch_size"]) == (3, 0.5, 16)
+
+
+def test_sys_argv_is_left_alone(run: Run) -> None:
+    before = list(sys.argv)
+    run("--bogus")
+    assert sys.argv == before
+
+
+def test_print_config_round_trips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["--model.betas", "[0.1, 0.9]", "--data.dataset", "digits", "--max_epochs", "3"]
+    texts = []
+    for arguments in (argv, ["--config", "c.yaml"]):
+        with pytest.raises(SystemExit) as end:
+            train.main([*arguments, "--print_config"])
+        assert end.value.code == 0
+        texts.append(capsys.readouterr().out)
+        (tmp_path / "c.yaml").write_text(texts[-1])
+    assert texts[0] == texts[1]
+    assert yaml.safe_load(texts[0])["model"]["betas"] == [0.1, 0.9]
+
+
+def test_help_has_every_option_with_help_and_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for option in ("latent_dim", "lr_g", "d_steps", "label_smoothing", "dropout", "batch_norm", "ema_decay"):
+        assert f"--model.{option}" in text
+    assert "one-sided" in text.lower()
+    assert "default: 0.0002" in text
+    assert "default: 50" in text
+
+
+def test_the_door_as_a_process(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, TRAIN, "--data.data_dir", "x"], env=offline(), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 2, done.stderr
+    assert "--data.dataset digits" in done.stderr
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_an_error_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "build_parser", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.main([])
+
+
+def test_user_errors_are_no_bugs() -> None:
+    with pytest.raises(UserError):
+        parse("--nope")

@@ -1,0 +1,59 @@
+"""Two processes on the CPU (gloo): the same mathematics, one set of files, no hang."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import run_folder
+import train
+from tests.test_train import FOLDER
+
+ROOT = Path(train.__file__).parent
+DDP = ["--accelerator", "cpu", "--devices", "2", "--strategy", "ddp"]
+
+
+def test_an_update_of_two_ranks_equals_one_of_one(tmp_path: Path) -> None:
+    options = train.build_parser().parse([*DDP])
+    strategy = train.check_trainer_options(options, train.build_parts(options)[0])[0]["strategy"]
+    weights = []
+    for devices, name in ((1, "auto"), (2, strategy)):
+        out = tmp_path / f"{devices}.pt"
+        command = [sys.executable, str(ROOT / "tests/ddp_update.py"), str(devices), str(out), name]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run(command, check=True, env=environment, capture_output=True, timeout=120)
+        weights.append(torch.load(out, weights_only=True))
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name], rtol=0, atol=1e-5)
+    untrained = train.build_parts(options)[0].state_dict()
+    assert any((weights[0][name] - untrained[name]).abs().max() > 1e-4 for name in weights[0])
+
+
+@pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
+def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_path: Path, launcher: str) -> None:
+    start = (
+        [sys.executable]
+        if launcher == "lightning"
+        else [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    )
+    data = ["--data.data_dir", str(images_dir), "--data.train_rows", "513", "--data.batch_size", "64"]
+    command = [*start, str(ROOT / "train.py"), *DDP, *data, "--max_epochs", "2", "--model.ema_decay", "0.9"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "global batch 128 (2 processes × 64)" in done.stdout
+    assert done.stdout.count("Run ") == 1
+    assert [p.name for p in (tmp_path / "lightning_logs").iterdir()] == ["version_0"]
+    rows = run_folder.read_metrics(tmp_path / FOLDER)
+    assert [row["step"] for row in rows] == [4, 8]  # 513 images: 256 for each rank
+    assert len(list((tmp_path / FOLDER).glob("events.*"))) == 1
+    assert [p.name for p in (tmp_path / FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert yaml.safe_load((tmp_path / FOLDER / "config.yaml").read_text())["strategy"] == "ddp"
+
+
+def test_more_processes_than_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert train.main(["--accelerator", "cpu", "--devices", "40", "--data.train_rows", "30"]) == 2

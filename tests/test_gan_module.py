@@ -1,0 +1,192 @@
+"""The algorithm, against the lesson written out by hand."""
+
+import copy
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from torch import nn
+
+from datamodule import EpochShuffle, MinibatchLoader
+from gan_module import GAN, bce, frozen
+
+
+def fit(gan: GAN, updates: int, precision: str = "64-true", batch_size: int = 32) -> list[torch.Tensor]:
+    """Trains on random images; returns the minibatches in order, as float64."""
+    images = torch.randint(256, (batch_size * updates, 1, 28, 28), dtype=torch.uint8)
+    loader = MinibatchLoader(images, batch_size, EpochShuffle(len(images), seed=3))
+    batches = [batch.double() for batch in loader]
+    trainer = Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        precision=precision,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(gan, loader)
+    return batches
+
+
+class Textbook:
+    """The lesson's update with nn.Sigmoid, nn.BCELoss and two plain Adam optimizers; no Lightning."""
+
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, d_steps: int, real_target: float) -> None:
+        self.G, self.D = generator, nn.Sequential(discriminator, nn.Sigmoid())
+        self.opt_g = torch.optim.Adam(self.G.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.opt_d = torch.optim.Adam(self.D.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.loss, self.d_steps, self.real_target = nn.BCELoss(), d_steps, real_target
+
+    def update(self, real: torch.Tensor) -> None:
+        n = len(real)
+        for _ in range(self.d_steps):
+            fake = self.G(torch.randn(n, 100, dtype=torch.float64))
+            target = torch.full((n, 1), self.real_target, dtype=torch.float64)
+            d_loss = self.loss(self.D(real), target) + self.loss(self.D(fake.detach()), torch.zeros_like(target))
+            self.opt_d.zero_grad()
+            d_loss.backward()
+            self.opt_d.step()
+        fake = self.G(torch.randn(n, 100, dtype=torch.float64))
+        g_loss = self.loss(self.D(fake), torch.ones(n, 1, dtype=torch.float64))
+        self.opt_g.zero_grad()
+        g_loss.backward()
+        self.opt_g.step()
+
+
+@pytest.mark.parametrize(("d_steps", "smoothing"), [(1, 0.0), (3, 0.0), (1, 0.1)])
+def test_updates_equal_the_lessons(d_steps: int, smoothing: float) -> None:
+    class Remembering(GAN):
+        def on_train_epoch_start(self) -> None:
+            super().on_train_epoch_start()
+            self.noise = torch.get_rng_state()
+
+    torch.manual_seed(0)
+    gan = Remembering(d_steps=d_steps, label_smoothing=smoothing)
+    networks = copy.deepcopy((gan.generator, gan.discriminator))
+    textbook = Textbook(networks[0].double(), networks[1].double(), d_steps, 1 - smoothing)
+    batches = fit(gan, updates=3)
+    torch.set_rng_state(gan.noise)
+    for batch in batches:
+        textbook.update(batch)
+    for ours, theirs in ((gan.generator, textbook.G), (gan.discriminator, textbook.D[0])):
+        for weights, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(weights, expected, rtol=0, atol=1e-6)
+
+
+def test_defaults_are_the_lessons() -> None:
+    gan = GAN()
+    assert [m.out_features for m in gan.generator.modules() if isinstance(m, nn.Linear)] == [256, 512, 784]
+    assert [m.out_features for m in gan.discriminator.modules() if isinstance(m, nn.Linear)] == [512, 256, 1]
+    assert {m.negative_slope for m in gan.modules() if isinstance(m, nn.LeakyReLU)} == {0.2}
+    assert not any(isinstance(m, (nn.Dropout, nn.BatchNorm1d)) for m in gan.modules())
+    for optimizer in gan.configure_optimizers():
+        assert isinstance(optimizer, torch.optim.Adam)
+        assert (optimizer.defaults["lr"], optimizer.defaults["betas"]) == (2e-4, (0.5, 0.999))
+
+
+def test_global_step_counts_each_networks_steps_and_updates_count_once() -> None:
+    gan = GAN(d_steps=2)
+    fit(gan, updates=4)
+    assert gan.global_step == 12
+    assert gan.updates == 4
+
+
+def test_options_reach_the_networks() -> None:
+    gan = GAN(
+        latent_dim=7,
+        generator_widths=[5],
+        discriminator_widths=[6, 4],
+        dropout=0.3,
+        batch_norm=True,
+        lr_g=0.0,
+        lr_d=1e-3,
+    )
+    assert gan.generator(torch.randn(3, 7)).shape == (3, 1, 28, 28)
+    assert gan.discriminator(torch.randn(3, 1, 28, 28)).shape == (3, 1)
+    assert [m.p for m in gan.discriminator.modules() if isinstance(m, nn.Dropout)] == [0.3, 0.3]
+    assert any(isinstance(m, nn.BatchNorm1d) for m in gan.generator.modules())
+    assert [optimizer.defaults["lr"] for optimizer in gan.configure_optimizers()] == [0.0, 1e-3]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("latent_dim", 0),
+        ("generator_widths", []),
+        ("discriminator_widths", [3, 0]),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("lr_g", -1.0),
+        ("lr_d", float("inf")),
+        ("betas", (0.5, 1.0)),
+        ("betas", (-0.1, 0.9)),
+        ("d_steps", 0),
+        ("label_smoothing", 0.5),
+        ("dropout", 1.0),
+        ("ema_decay", 1.0),
+    ],
+)
+def test_an_option_out_of_range_is_named(option: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^model\.{option} must be .*got"):
+        GAN(**{option: value})
+
+
+def test_frozen_generator_stays_and_discriminator_learns() -> None:
+    gan = GAN(lr_g=0.0)
+    before = copy.deepcopy(gan.state_dict())
+    fit(gan, updates=2, precision="32-true")
+    for name, weights in gan.state_dict().items():
+        assert torch.equal(weights, before[name]) == name.startswith("generator"), name
+
+
+def test_frozen_computes_no_gradients_and_lets_go_again() -> None:
+    gan = GAN()
+    with frozen(gan.discriminator):
+        bce(gan.discriminator(gan.generator(torch.randn(4, 100))), 1.0).backward()
+    assert all(p.grad is None and p.requires_grad for p in gan.discriminator.parameters())
+    assert all(p.grad is not None for p in gan.generator.parameters())
+
+
+def test_bce_keeps_loss_and_gradient_where_the_probability_rounds_to_zero() -> None:
+    logits = torch.tensor([[-200.0], [0.3]], requires_grad=True)
+    loss = bce(logits, 1.0)
+    loss.backward()
+    assert loss.item() == pytest.approx((200 + torch.log1p(torch.exp(torch.tensor(-0.3))).item()) / 2)
+    assert logits.grad is not None
+    assert logits.grad[0].item() == pytest.approx(-0.5)
+
+
+def test_ema_is_the_running_average_of_the_generator() -> None:
+    class Recording(GAN):
+        weights: list[torch.Tensor]
+
+        def on_train_batch_end(self, *args: object) -> None:
+            self.weights.append(next(self.generator.parameters()).detach().clone())
+
+    gan = Recording(ema_decay=0.9)
+    gan.weights = []
+    fit(gan, updates=4)
+    average = gan.weights[0]
+    for weights in gan.weights[1:]:
+        average = 0.9 * average + 0.1 * weights
+    torch.testing.assert_close(next(gan.sampling_generator.parameters()).double(), average)
+    assert not torch.equal(next(gan.generator.parameters()), average)
+
+
+def test_samples_are_drawn_in_eval_mode_from_ema_without_moving_anything() -> None:
+    gan = GAN(batch_norm=True, ema_decay=0.5)
+    fit(gan, updates=2, precision="32-true")
+    gan.train()
+    state, weights = torch.get_rng_state(), copy.deepcopy(gan.state_dict())
+    z = torch.randn(8, 100, generator=torch.Generator().manual_seed(0))
+    images = gan.sample(z)
+    assert images.shape == (8, 1, 28, 28)
+    assert not images.requires_grad
+    assert images.abs().max() <= 1
+    torch.testing.assert_close(gan.sample(z[:1]), images[:1])  # in train mode a batch of one would fail
+    assert gan.ema is not None
+    torch.testing.assert_close(gan.ema.module.eval()(z), images)
+    assert gan.generator.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(weights[name], now) for name, now in gan.state_dict().items())

@@ -1,0 +1,131 @@
+"""A run that is killed again and again ends with the same bits as one that never was."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import run_folder
+import train
+from tests.test_train import FOLDER, SCALARS, events, steps
+
+EPOCHS = 24
+SIGNALS = [
+    signal.SIGKILL,
+    signal.SIGINT,
+    signal.SIGKILL,
+    signal.SIGTERM,
+    signal.SIGKILL,
+    signal.SIGKILL,
+    signal.SIGKILL,
+]
+OPTIONS = [
+    *("--data.train_rows", "5000", "--data.batch_size", "64", "--max_epochs", str(EPOCHS), "--log_every_n_steps", "30"),
+    *("--model.ema_decay", "0.99", "--model.dropout", "0.2", "--model.batch_norm", "true", "--accelerator", "cpu"),
+]
+
+
+def start(folder: Path, *argv: str) -> subprocess.Popen:
+    command = [sys.executable, "-u", train.__file__, *argv]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def epochs_done(folder: Path) -> int:
+    path = folder / FOLDER / "checkpoints/last.ckpt"
+    return torch.load(path, weights_only=True)["epoch"] + 1 if path.exists() else 0
+
+
+def kill_after_an_epoch(process: subprocess.Popen, number: int, wait: float) -> str:
+    """Waits for the first epoch's line, then `wait` seconds, then sends the signal; returns stderr."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for line in process.stdout:
+        if line.startswith("Epoch"):
+            break
+    time.sleep(wait)
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 2
+    return err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Path) -> None:
+    data = ["--data.data_dir", str(images_dir)]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir(), broken.mkdir()
+    moments = random.Random(os.environ.get("KILL_SEED", time.time_ns()))
+    argv = [*data, *OPTIONS]
+    for kill, number in enumerate(SIGNALS):
+        wait = moments.uniform(0, 1)
+        process = start(broken, *argv)
+        err = kill_after_an_epoch(process, number, wait)
+        done = epochs_done(broken)
+        assert 0 < done < EPOCHS, f"kill {kill} after {wait:.3f} s came too late to test anything"
+        assert sorted(p.name for p in (broken / FOLDER / "checkpoints").glob("[!.]*")) == ["last.ckpt"]
+        if number == signal.SIGKILL:
+            assert process.returncode == -number
+        else:
+            assert process.returncode == 128 + number
+            assert "Traceback" not in err
+            assert f"--ckpt_path {FOLDER / 'checkpoints/last.ckpt'}" in err
+        if kill == 3:  # the folder moves to another place
+            shutil.move(broken, tmp_path / "moved")
+            broken = tmp_path / "moved"
+        argv = ["--ckpt_path", "last"]
+    for process in (start(broken, *argv), start(whole, *data, *OPTIONS)):
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+
+    expected, found = (torch.load(d / FOLDER / "checkpoints/last.ckpt", weights_only=True) for d in (whole, broken))
+    assert expected["global_step"] == found["global_step"] == 2 * 79 * EPOCHS
+    assert any(name.startswith("ema.") for name in expected["state_dict"])
+    for name, tensor in expected["state_dict"].items():
+        assert torch.equal(tensor, found["state_dict"][name]), name
+    for ours, theirs in zip(expected["optimizer_states"], found["optimizer_states"], strict=True):
+        for index, state in ours["state"].items():
+            assert all(torch.equal(value, theirs["state"][index][key]) for key, value in state.items())
+
+    rows = [run_folder.read_metrics(d / FOLDER) for d in (whole, broken)]
+    for one, other in zip(*rows, strict=True):
+        assert one | {"train/images_per_second": 0} == other | {"train/images_per_second": 0}
+    for tag in (*SCALARS, "samples/generated", "samples/real", "curves"):
+        assert steps(broken / FOLDER, tag) == steps(whole / FOLDER, tag), tag
+    values = [[e.value for e in events(d / FOLDER).Scalars("train/g_loss")] for d in (whole, broken)]
+    assert values[0] == values[1]
+    pictures = [sorted(p.name for p in (d / FOLDER / "samples").iterdir()) for d in (whole, broken)]
+    assert pictures[0] == pictures[1]
+    assert [p.name for p in (broken / FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["starting", "first epoch"])
+def test_interrupted_before_the_first_epochs_end(images_dir: Path, tmp_path: Path, number: int, moment: str) -> None:
+    process = start(tmp_path, "--data.data_dir", str(images_dir), "--accelerator", "cpu", "--data.batch_size", "4")
+    assert process.stdout is not None
+    if moment == "starting":
+        time.sleep(1.5)  # torch is loading
+    else:
+        for line in process.stdout:
+            if line.startswith("Run"):
+                break
+        while not (tmp_path / FOLDER / "samples/epoch_0000.png").exists():
+            time.sleep(0.05)
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 2
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    if moment == "first epoch":
+        assert "there is nothing to resume" in err
+        assert not (tmp_path / FOLDER / "checkpoints").exists()

@@ -1,0 +1,383 @@
+"""Whole runs through the front door: what a run folder holds, what ends a run, what resuming refuses."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import run_folder
+import train
+from gan_module import GAN
+from tests.conftest import offline
+
+Run = Callable[..., tuple[int, str, str]]
+CONFIGS = sorted((Path(train.__file__).parent / "configs").glob("*.yaml"))
+SCALARS = {
+    *("train/d_loss", "train/g_loss", "train/d_real", "train/d_fake", "train/d_accuracy"),
+    *("train/d_grad_norm", "train/g_grad_norm", "train/images_per_second"),
+}
+FOLDER = Path("lightning_logs/version_0")
+
+
+def events(folder: Path) -> EventAccumulator:
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def steps(folder: Path, tag: str) -> list[int]:
+    accumulator = events(folder)
+    read = accumulator.Images if tag in accumulator.Tags()["images"] else accumulator.Scalars
+    return [event.step for event in read(tag)]
+
+
+def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str]) -> None:
+    code, out, err = run(*small, "--model.ema_decay", "0.9", "--enable_progress_bar", "true")
+    assert (code, err) == (0, "")
+    assert str(FOLDER) in out
+    assert "Epoch 2/2" in out
+    assert "--max_epochs 50" in out
+    files = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
+    samples = {f"samples/{name}.png" for name in ("real", "epoch_0000", "epoch_0001", "epoch_0002")}
+    event_files = {name for name in files if name.startswith("events.")}
+    assert len(event_files) == 1
+    assert files - event_files == {
+        "config.yaml",
+        "metrics.csv",
+        "curves.png",
+        "checkpoints/last.ckpt",
+        ".lock",
+        *samples,
+    }
+    assert Image.open(FOLDER / "samples/epoch_0002.png").size == (242, 242)
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    assert (config["model"]["ema_decay"], config["data"]["train_rows"], config["max_epochs"]) == (0.9, 600, 2)
+    assert f"torch {torch.__version__.split('+')[0]}" in (FOLDER / "config.yaml").read_text()
+    checkpoint = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 40
+    assert any(name.startswith("ema.") for name in checkpoint["state_dict"])
+
+
+def test_scalars_and_pictures_share_one_x_the_updates(run: Run, small: list[str]) -> None:
+    run(*small)
+    tags = events(FOLDER).Tags()
+    assert set(tags["scalars"]) >= SCALARS
+    assert set(tags["images"]) == {"samples/real", "samples/generated", "curves"}
+    logged = [4, 8, 10, 12, 16, 20]  # every 4 updates and at each epoch's end
+    for tag in SCALARS:
+        assert steps(FOLDER, tag) == logged
+    assert steps(FOLDER, "samples/generated") == [0, 10, 20]
+    assert steps(FOLDER, "samples/real") == [0]
+    rows = run_folder.read_metrics(FOLDER)
+    assert [row["step"] for row in rows] == logged
+    assert [row["epoch"] for row in rows] == [0, 0, 0, 1, 1, 1]
+    assert all(set(row) >= SCALARS for row in rows)
+    assert all(0 < row["train/d_real"] < 1 for row in rows)
+
+
+def test_logged_values_are_the_means_over_their_updates(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses: list[float] = []
+    step = GAN.training_step
+
+    def recording(self: GAN, *args: Any) -> dict[str, torch.Tensor]:
+        metrics = step(self, *args)
+        losses.append(metrics["train/g_loss"].item())
+        return metrics
+
+    monkeypatch.setattr(GAN, "training_step", recording)
+    run(*small)
+    rows = run_folder.read_metrics(FOLDER)
+    assert len(losses) == 20
+    assert rows[1]["train/g_loss"] == pytest.approx(sum(losses[4:8]) / 4, rel=1e-5)
+    assert rows[2]["train/g_loss"] == pytest.approx(sum(losses[8:10]) / 2, rel=1e-5)
+
+
+def weights(folder: Path = FOLDER) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_seeds_decide_everything_and_zero_is_one_of_them(run: Run, small: list[str]) -> None:
+    for seed in ("0", "0", "1"):
+        run(*small, "--seed_everything", seed)
+    first, again, other = (weights(Path(f"lightning_logs/version_{n}")) for n in range(3))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first if name.endswith("weight"))
+    grids = [Path(f"lightning_logs/version_{n}/samples/epoch_0002.png").read_bytes() for n in range(3)]
+    assert grids[0] == grids[1] != grids[2]
+
+
+def test_drawing_samples_changes_nothing_that_is_learned(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*small, "--model.dropout", "0.2")
+    monkeypatch.setattr(train, "SampleGrids", lambda *args: train.LambdaCallback())
+    run(*small, "--model.dropout", "0.2")
+    first, second = weights(), weights(Path("lightning_logs/version_1"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("value", ["true", "1"])
+def test_fast_dev_run_of_every_config_keeps_nothing(run: Run, images_dir: Path, config: Path, value: str) -> None:
+    data = ["--data.data_dir", str(images_dir)]
+    if yaml.safe_load(config.read_text())["data"]["dataset"] == "digits":
+        data += ["--data.dataset", "mnist"]  # rendering is tested elsewhere
+    code, out, err = run("--config", str(config), "--fast_dev_run", value, "--accelerator", "cpu", *data)
+    assert (code, err) == (0, "")
+    assert "nothing was kept" in out
+    assert list(Path().iterdir()) == []
+
+
+def test_fast_dev_run_with_auto_and_no_network_renders_digits_and_shouts(tmp_path: Path) -> None:
+    command = [sys.executable, train.__file__, "--data.dataset", "auto", "--fast_dev_run", "true"]
+    done = subprocess.run(command, env=offline(), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "BUILT-IN DIGITS" in done.stderr
+    assert "NOT MNIST" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_max_steps_limit_batches_and_fast_dev_run_count_updates(run: Run, small: list[str]) -> None:
+    run(*small, "--max_steps", "7", "--model.d_steps", "3")
+    assert run_folder.read_metrics(FOLDER)[-1]["step"] == 7
+    run(*small, "--limit_train_batches", "3")
+    assert [row["step"] for row in run_folder.read_metrics(Path("lightning_logs/version_1"))] == [3, 4, 6]
+    done: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GAN, "on_train_end", lambda self: done.append(self.updates))
+        run(*small, "--fast_dev_run", "5")
+    assert done == [5]
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_loss_that_is_no_number_stops_the_run(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch, network: str
+) -> None:
+    step = GAN.training_step
+
+    def poisoned(self: GAN, *args: Any) -> dict[str, torch.Tensor]:
+        if self.updates == 12:
+            next(getattr(self, network).parameters()).data.fill_(float("nan"))
+        return step(self, *args)
+
+    monkeypatch.setattr(GAN, "training_step", poisoned)
+    code, _, err = run(*small)
+    assert code == 1
+    assert "diverged in epoch 2, update 13: train/d_loss became" in err
+    assert "--model.lr" in err
+    assert "Traceback" not in err
+    checkpoint = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 20
+    assert all(tensor.isfinite().all() for tensor in checkpoint["state_dict"].values())
+
+
+def test_weights_that_are_no_numbers_are_never_saved(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = GAN.training_step
+
+    def poisoned(self: GAN, *args: Any) -> dict[str, torch.Tensor]:
+        metrics = step(self, *args)
+        if self.updates == 20:  # the losses of this update were still finite
+            next(self.generator.parameters()).data.fill_(float("nan"))
+        return metrics
+
+    monkeypatch.setattr(GAN, "training_step", poisoned)
+    code, _, err = run(*small)
+    assert code == 1
+    assert "a weight became" in err
+    assert torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 20
+
+
+def test_a_far_too_high_learning_rate_ends_in_one_clear_line(run: Run, small: list[str]) -> None:
+    code, _, err = run(*small, "--model.lr", "1e30")
+    assert code == 1
+    assert "diverged in epoch 1, update" in err
+
+
+def test_full_disk_leaves_the_last_checkpoint_whole(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second checkpoint's write fails half-way, as on a full disk."""
+    real_open = Path.open
+
+    class FullDisk:
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def __enter__(self) -> "FullDisk":
+            return self
+
+        def __exit__(self, *args: object) -> None:
+            self.file.close()
+
+        def write(self, content: bytes) -> None:
+            self.file.write(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def open_(self: Path, *args: Any, **kwargs: Any) -> Any:
+        file = real_open(self, *args, **kwargs)
+        return FullDisk(file) if ".last.ckpt" in self.name and (self.parent / "last.ckpt").exists() else file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_)
+        code, _, err = run(*small)
+    assert code == 2
+    assert "No space left on device" in err
+    assert "--ckpt_path" in err
+    assert [path.name for path in (FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert run_folder.load_checkpoint(FOLDER / "checkpoints/last.ckpt")["global_step"] == 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
+def test_file_size_limit_in_a_real_process(small: list[str], tmp_path: Path) -> None:
+    """A process that may not write a file as large as a checkpoint says so, and leaves none."""
+    limit = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)); sys.argv = sys.argv[1:]; "
+    limit += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-c", limit, train.__file__, *small]
+    environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parent)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2, done.stderr
+    assert "File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / FOLDER / "checkpoints").iterdir()) == []
+
+
+def test_two_runs_started_at_once_get_two_folders(small: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, train.__file__, *small]
+    runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0] and process.returncode for process in runs] == [0, 0]
+    for number in range(2):
+        rows = run_folder.read_metrics(tmp_path / f"lightning_logs/version_{number}")
+        assert [row["step"] for row in rows] == [4, 8, 10, 12, 16, 20]
+
+
+def test_resuming_takes_the_runs_own_options_and_folder(run: Run, small: list[str]) -> None:
+    run(*small, "--model.lr", "1e-3", "--default_root_dir", "logs")
+    code, out, err = run("--ckpt_path", "last", "--max_epochs", "3", "--default_root_dir", "logs")
+    assert (code, err) == (0, "")
+    assert "resumed after 20 updates" in out
+    assert [path.name for path in Path("logs/lightning_logs").iterdir()] == ["version_0"]
+    assert yaml.safe_load(Path("logs/lightning_logs/version_0/config.yaml").read_text())["model"]["lr"] == 1e-3
+    assert steps(Path("logs/lightning_logs/version_0"), "samples/generated") == [0, 10, 20, 30]
+
+
+def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) -> None:
+    run(*small)
+    run(*small)
+    Path("lightning_logs/version_10").mkdir()
+    assert run_folder.find_checkpoint("last", Path()) == Path("lightning_logs/version_1/checkpoints/last.ckpt")
+    shutil.rmtree("lightning_logs/version_1/checkpoints")
+    assert run_folder.find_checkpoint("last", Path()) == FOLDER / "checkpoints/last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--model.lr", "0.5"], "--model.lr was 0.0002, is 0.5 now"),
+        (["--model.latent_dim", "3"], "--model.latent_dim was 100, is 3 now"),
+        (["--data.batch_size", "32"], "--data.batch_size was 64, is 32 now"),
+        (["--seed_everything", "9"], "--seed_everything was 0, is 9 now"),
+        ([], "has trained 2 of 2 epochs: pass a --max_epochs over 2"),
+        (["--max_epochs", "1"], "has trained 2 of 1 epochs"),
+        (["--max_epochs", "3", "--fast_dev_run", "true"], "--fast_dev_run keeps nothing"),
+    ],
+)
+def test_resuming_refuses_what_changed(run: Run, small: list[str], argv: list[str], said: str) -> None:
+    run(*small)
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    code, _, err = run("--ckpt_path", "last", *argv)
+    assert code == 2
+    assert said in err
+    assert err.count("\n") <= 2
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: Run, small: list[str]) -> None:
+    run(*small, "--max_epochs", "1")
+    shutil.copy(FOLDER / "checkpoints/last.ckpt", FOLDER / "checkpoints/best.ckpt")
+    run("--ckpt_path", "last", "--max_epochs", "2")
+    code, _, err = run("--ckpt_path", str(FOLDER / "checkpoints/best.ckpt"), "--max_epochs", "3")
+    assert code == 2
+    assert "is of epoch 1, and its run has gone on to epoch 2" in err
+
+
+def test_a_run_that_still_goes_on_is_not_resumed(run: Run, small: list[str]) -> None:
+    run(*small)
+    held = run_folder.lock(FOLDER)
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    held.release()
+    assert code == 2
+    assert "still being trained" in err
+
+
+class Bomb:
+    """Unpickled carelessly, it would leave a file."""
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("exploded"),))
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def _no_checkpoint(path: Path) -> None:
+    path.write_text("not a checkpoint")
+
+
+def _pickled(path: Path) -> None:
+    checkpoint = torch.load(path, weights_only=True)
+    torch.save(checkpoint | {"bomb": Bomb()}, path)
+
+
+def _other_program(path: Path) -> None:
+    torch.save({"state_dict": {}}, path)
+
+
+def _other_architecture(path: Path) -> None:
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = GAN(latent_dim=5).state_dict()
+    torch.save(checkpoint, path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_truncated, "is damaged or not a checkpoint"),
+        (_no_checkpoint, "not a checkpoint"),
+        (_pickled, "refused, not loaded"),
+        (_other_program, "is not a checkpoint of this program"),
+        (_other_architecture, "other networks than its options say"),
+    ],
+)
+def test_spoilt_checkpoints_are_refused(run: Run, small: list[str], spoil: Callable[[Path], None], said: str) -> None:
+    run(*small)
+    spoil(FOLDER / "checkpoints/last.ckpt")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert code == 2
+    assert said in err
+    assert err.count("\n") <= 2
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_metrics_csv_is_plain(run: Run, small: list[str]) -> None:
+    run(*small)
+    header = (FOLDER / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert header[:2] == ["step", "epoch"]
+    assert json.dumps(run_folder.read_metrics(FOLDER)[0])
