@@ -27,21 +27,29 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into `Interrupted`, and remembers which one came."""
+    """Turns SIGINT and SIGTERM into `Interrupted`: at once, or while training at the next call of `check`.
+
+    An exception out of nowhere can strike in a destructor, where Python prints and drops it; between updates it cannot.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.deferred = False
 
-    def install(self) -> None:
+    def install(self, deferred: bool = False) -> None:
+        """Takes the signals over, also from Lightning; `deferred` leaves the first one to `check`."""
+        self.deferred = deferred
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
-    def _handle(self, number: int, frame: FrameType | None) -> NoReturn:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        wait = self.deferred and self.received is None
         self.received = number
-        raise Interrupted
+        if not wait:
+            raise Interrupted
 
     def check(self) -> None:
-        """Raises again where the first exception was swallowed: Python ignores one raised in a destructor."""
+        """Raises `Interrupted` if a signal came."""
         if self.received is not None:
             raise Interrupted
 

@@ -234,7 +234,11 @@ def outputs(folder: Path | None, options: Namespace, updates: int | None) -> dic
     """
     metrics = MetricsLogger()
     callbacks: list[Any] = [
-        LambdaCallback(on_train_start=lambda *_: STOP.install(), on_train_batch_end=lambda *_: STOP.check()),
+        LambdaCallback(
+            on_train_start=lambda *_: STOP.install(deferred=True),
+            on_train_batch_end=lambda *_: STOP.check(),
+            on_train_end=lambda *_: STOP.install(),
+        ),
         metrics,
         SampleGrids(folder, options.seed_everything),
     ]
@@ -285,7 +289,7 @@ def fit(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, 
     start = time.monotonic()
     try:
         trainer.fit(gan, datamodule=data, ckpt_path=checkpoint_path, weights_only=True)
-    except SystemExit:  # how Lightning ends on Ctrl-C
+    except (SystemExit, RuntimeError):  # Lightning exits on Ctrl-C; other processes that ended first are a RuntimeError
         if STOP.received is None:
             raise
         if trainer.is_global_zero:

@@ -33,7 +33,8 @@ def download(data_dir: Path, dataset: str, rounds: int = 2) -> None:
     """
     with folder_in_the_making(raw_folder(data_dir, dataset)) as folder:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, transient=True, console=Console(stderr=True)) as progress:
+        console = Console(stderr=True)
+        with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
             for name, (file_name, md5) in zip(FILES, TORCHVISION[dataset].resources, strict=True):
                 packed = folder / file_name
                 _fetch(TORCHVISION[dataset].mirrors, file_name, md5, packed, progress, rounds)
