@@ -1,0 +1,67 @@
+"""What the README and the Makefile promise."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import train
+from tests.conftest import UNREACHABLE
+
+ROOT = Path(train.__file__).parent
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[list[str]]:
+    """Every command line of the README that starts train.py, as words after `train.py`."""
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+    lines = [line for line in blocks.splitlines() if "train.py" in line]
+    lines += re.findall(r"`(python train\.py[^`]*)`", README)
+    return [shlex.split(line.split("train.py", 1)[1], comments=True) for line in lines]
+
+
+def test_the_readme_opens_with_the_two_commands_and_the_way_without_make() -> None:
+    places = [README.index(text) for text in ("make train", "make test", "pip install -r requirements.txt", "train.py")]
+    assert places == sorted(places)
+    assert places[-1] < 1200
+
+
+@pytest.mark.parametrize("argv", commands(), ids=" ".join)
+def test_every_command_of_the_readme_is_understood(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    if {"--help", "--print_config"} & set(argv):
+        with pytest.raises(SystemExit) as end:
+            train.main(argv)
+        assert end.value.code == 0
+    else:
+        train.build_parts(train.build_parser().parse(argv))
+
+
+def test_links_and_pictures_of_the_readme_exist() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert (ROOT / "docs/evolution.png").stat().st_size < 300 * 1024
+
+
+def test_requirements_are_what_train_imports() -> None:
+    names = set(re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    card = {"torch", "torchvision", "pytorch-lightning", "tensorboard", "matplotlib"}
+    assert names - card == {"jsonargparse", "rich", "filelock"}
+    assert card <= names
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_an_unreachable_index_is_said_plainly_and_nothing_is_marked_installed(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": UNREACHABLE, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "MAKE"))} | pip
+    done = subprocess.run(["make", "train"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the package index cannot be reached" in done.stderr
+    assert not (tmp_path / ".venv/.installed").exists()
