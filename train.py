@@ -6,7 +6,6 @@ Config files come first and flags over them, in whatever order they are typed.
 import logging
 import os
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from rich.panel import Panel
 import run_folder
 from callbacks.curves import Curves
 from callbacks.loggers import MetricsCSV, RunTensorBoard
+from callbacks.messages import LESSON_EPOCHS, RunMessages, how_to_resume
 from callbacks.metrics import MetricsLogger, TrainingDiverged
 from callbacks.progress import TrainingProgress
 from callbacks.samples import SampleGrids
@@ -38,7 +38,6 @@ from datamodule import MNISTDataModule
 from gan_module import GAN
 from run_folder import AtomicCheckpointIO
 
-LESSON_EPOCHS = 50
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
 NO_VALIDATION = "there is no validation loop: a GAN's losses on held-out images say nothing"
 REFUSED = {
@@ -122,7 +121,6 @@ def train(argv: Sequence[str]) -> int:
     trainer = Trainer(**trainer_options, **outputs(folder, options, updates))
     if options.fast_dev_run:  # Lightning takes its N for optimizer steps
         trainer.fit_loop.epoch_loop.max_steps = int(options.fast_dev_run) * (gan.d_steps + 1)
-    announce(trainer, gan, data, folder, updates)
     code = fit(trainer, gan, data, folder, checkpoint_path)
     del lock  # held until here
     return code
@@ -249,6 +247,7 @@ def outputs(folder: Path | None, options: Namespace, updates: int | None) -> dic
         first_update = None if updates is None else updates + 1
         loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
         callbacks.append(Curves(folder))
+    callbacks.append(RunMessages(folder))
     last = run_folder.LAST
     checkpoints = ModelCheckpoint(
         dirpath=(folder or Path()) / last.parent,
@@ -259,34 +258,13 @@ def outputs(folder: Path | None, options: Namespace, updates: int | None) -> dic
     return {"callbacks": [*callbacks, checkpoints], "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}
 
 
-def announce(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, updates: int | None) -> None:
-    """Says what is about to be trained, where, and on what."""
-    if not trainer.is_global_zero:
-        return
-    batch = f"batch {data.batch_size}"
-    if trainer.world_size > 1:
-        batch = (
-            f"global batch {data.batch_size * trainer.world_size} ({trainer.world_size} processes × {data.batch_size})"
-        )
-    epochs = "without end" if trainer.max_epochs in (None, -1) else f"{trainer.max_epochs} epochs"
-    print(f"Data     {data.dataset}, {len(data.train_images):,} images from {data.folder}")
-    sizes = [
-        f"{n} {sum(p.numel() for p in network.parameters()):,}" for n, network in gan.named_children() if n != "ema"
-    ]
-    print(f"Model    parameters: {', '.join(sizes)}")
-    print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
-    if folder is not None:
-        print(f"Run      {relative(folder)}" + (f", resumed after {updates:,} updates" if updates else ""), flush=True)
-
-
 def fit(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, checkpoint_path: Path | None) -> int:
-    """Trains, and says at the end where to look, or after an interruption how to go on; returns the exit code.
+    """Trains, and says after an interruption how to go on; returns the exit code.
 
     Raises:
         RunFailed: A loss is no longer a number.
         UserError: The disk is full.
     """
-    start = time.monotonic()
     try:
         trainer.fit(gan, datamodule=data, ckpt_path=checkpoint_path, weights_only=True)
     except (SystemExit, RuntimeError):  # Lightning exits on Ctrl-C; other processes that ended first are a RuntimeError
@@ -301,46 +279,7 @@ def fit(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, 
         raise UserError(
             f"{error.filename or folder} cannot be written: {error.strerror}. {how_to_resume(folder)}"
         ) from error
-    if trainer.is_global_zero:
-        conclude(trainer, gan, folder, time.monotonic() - start)
     return 0
-
-
-def how_to_resume(folder: Path | None) -> str:
-    """The command that goes on after the last whole epoch."""
-    if folder is None or not (folder / run_folder.LAST).is_file():
-        return "No epoch was finished yet, so there is nothing to resume."
-    return (
-        f"To go on after the last whole epoch:\n  {python()} train.py --ckpt_path {relative(folder / run_folder.LAST)}"
-    )
-
-
-def conclude(trainer: Trainer, gan: GAN, folder: Path | None, seconds: float) -> None:
-    """Says what was trained and where to look."""
-    if folder is None:
-        print("fast_dev_run: all parts work; nothing was kept.")
-        return
-    tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
-    epochs = trainer.current_epoch
-    print(f"Trained to epoch {epochs} ({gan.updates:,} updates) in {seconds:.0f} s.")
-    print(f"  samples      {relative(folder)}/samples/epoch_{epochs:04d}.png")
-    print(f"  curves       {relative(folder)}/curves.png")
-    print(f"  TensorBoard  {tensorboard} --logdir {relative(folder.parent)}")
-    if epochs < LESSON_EPOCHS:
-        command = f"{python()} train.py --ckpt_path {relative(folder / run_folder.LAST)} --max_epochs {LESSON_EPOCHS}"
-        print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {command}")
-
-
-def python() -> str:
-    """How the person who runs this would type the interpreter."""
-    here = Path(sys.prefix, "bin", "python")
-    return str(relative(here)) if here.is_relative_to(Path.cwd()) else "python"
-
-
-def relative(path: Path) -> Path:
-    """The path as seen from the working directory, where it lies below it."""
-    path = path.absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""What a person reads around the bar: what is about to be trained, where to look at the end, how to go on."""
+
+import sys
+import time
+from pathlib import Path
+
+from pytorch_lightning import Callback, Trainer
+
+from gan_module import GAN
+from run_folder import LAST
+
+LESSON_EPOCHS = 50
+
+
+class RunMessages(Callback):
+    """Says what is about to be trained and, when it is, where to look.
+
+    Args:
+        folder: The run folder; None where nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._start = 0.0
+
+    def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
+        self._start = time.monotonic()
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        batch = f"batch {data.batch_size}"
+        if (n := trainer.world_size) > 1:
+            batch = f"global batch {data.batch_size * n} ({n} processes × {data.batch_size})"
+        epochs = "without end" if trainer.max_epochs in (None, -1) else f"{trainer.max_epochs} epochs"
+        networks = {"generator": gan.generator, "discriminator": gan.discriminator}
+        sizes = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks.items()]
+        print(f"Data     {data.dataset}, {len(data.train_images):,} images from {data.folder}")
+        print(f"Model    parameters: {', '.join(sizes)}")
+        print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
+        if self.folder is not None:
+            resumed = f", resumed after {gan.updates:,} updates" if gan.updates else ""
+            print(f"Run      {relative(self.folder)}{resumed}", flush=True)
+
+    def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.folder is None:
+            print("fast_dev_run: all parts work; nothing was kept.")
+            return
+        folder, epochs, seconds = relative(self.folder), trainer.current_epoch, time.monotonic() - self._start
+        tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
+        print(f"Trained to epoch {epochs} ({gan.updates:,} updates) in {seconds:.0f} s.")
+        print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
+        print(f"  curves       {folder}/curves.png")
+        print(f"  TensorBoard  {tensorboard} --logdir {folder.parent}")
+        if epochs < LESSON_EPOCHS:
+            command = f"{python()} train.py --ckpt_path {folder / LAST} --max_epochs {LESSON_EPOCHS}"
+            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {command}")
+
+
+def how_to_resume(folder: Path | None) -> str:
+    """The command that goes on after the last whole epoch."""
+    if folder is None or not (folder / LAST).is_file():
+        return "No epoch was finished yet, so there is nothing to resume."
+    return f"To go on after the last whole epoch:\n  {python()} train.py --ckpt_path {relative(folder / LAST)}"
+
+
+def python() -> str:
+    """How the person who runs this would type the interpreter."""
+    here = Path(sys.prefix, "bin", "python")
+    return str(relative(here)) if here.is_relative_to(Path.cwd()) else "python"
+
+
+def relative(path: Path) -> Path:
+    """The path as seen from the working directory, where it lies below it."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
