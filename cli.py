@@ -1,15 +1,15 @@
-"""What the doors share: the parser, one-line errors with their exit codes, and a clean end on Ctrl-C and SIGTERM."""
+"""What the doors share: the parser, and one-line errors with their exit codes."""
 
 import difflib
-import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
+
+from stopping import SIGNALS, STOP, Interrupted
 
 BAD_INPUT, FAILED = 2, 1
 
@@ -20,47 +20,6 @@ class UserError(Exception):
 
 class RunFailed(Exception):
     """A run that could not go on: one or two lines, exit code 1."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; a KeyboardInterrupt, so that the Trainer winds down as it does for Ctrl-C."""
-
-
-class StopSignals:
-    """Turns SIGINT and SIGTERM into `Interrupted`: at once, or while training at the next call of `check`.
-
-    An exception out of nowhere can strike in a destructor, where Python prints and drops it; between updates it cannot.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.deferred = False
-
-    def install(self, deferred: bool = False) -> None:
-        """Takes the signals over, also from Lightning; `deferred` leaves the first one to `check`."""
-        self.deferred = deferred
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        wait = self.deferred and self.received is None
-        self.received = number
-        if not wait:
-            raise Interrupted
-
-    def check(self) -> None:
-        """Raises `Interrupted` if a signal came."""
-        if self.received is not None:
-            raise Interrupted
-
-
-STOP = StopSignals()
-
-
-def exit_on_signals() -> None:
-    """Until `run_door` takes over, while there is nothing to wind down: ends the process at once, without a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: os._exit(128 + number))
 
 
 def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
@@ -75,7 +34,7 @@ def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[
         0, 1 (a run that failed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
     """
     STOP.received = None
-    previous = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    previous = [signal.getsignal(number) for number in SIGNALS]
     STOP.install()
     try:
         return body(list(sys.argv[1:] if argv is None else argv))
@@ -86,24 +45,11 @@ def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[
         print(f"{program}: {error}", file=sys.stderr)
         return FAILED
     except Interrupted:
-        return interrupted_code()
+        print("\nInterrupted before training began.", file=sys.stderr)
+        return STOP.exit_code
     finally:
-        signal.signal(signal.SIGINT, previous[0])
-        signal.signal(signal.SIGTERM, previous[1])
-
-
-def leave(code: int) -> NoReturn:
-    """Ends the process; after an interruption at once, without the seconds that unloading torch can take."""
-    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
-
-
-def interrupted_code() -> int:
-    """The exit code that a shell gives a process ended by the signal that came."""
-    return 128 + (STOP.received or signal.SIGINT)
+        for number, handler in zip(SIGNALS, previous, strict=True):
+            signal.signal(number, handler)
 
 
 class Parser(ArgumentParser):
@@ -133,7 +79,14 @@ class Parser(ArgumentParser):
                 configs.append(word)
             else:
                 flags.append(word)
-        return self.parse_args(configs + flags)
+        try:
+            options = self.parse_args(configs + flags)
+        except UnicodeDecodeError as error:
+            raise UserError(f"--config: not a text file ({error.reason})") from error
+        for group in ("model", "data"):
+            if not isinstance(options.get(group), Namespace):
+                raise UserError(f"--{group} must be a group of options, got {options.get(group)}")
+        return options
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise UserError(self._one_line(message)) from ex

@@ -57,7 +57,7 @@ class MNISTDataModule(LightningDataModule):
         self.batch_size, self.train_rows, self.seed = batch_size, train_rows, seed
         self.dataset: str = dataset
         self.data_dir, self.data_dir_from = _data_dir(dataset, data_dir)
-        self.own_dir = Path(data_dir or "data")  # never MNIST_DIR: what is rendered does not go there
+        self.own_dir = Path(data_dir or "data").expanduser()  # never MNIST_DIR: what is rendered does not go there
         self.fallback_reason = ""  # why `auto` became the digits
         self.train_images = torch.empty(0)
         self.train_labels = torch.empty(0)

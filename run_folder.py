@@ -22,6 +22,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 LOGS = "lightning_logs"
 LAST = Path("checkpoints", "last.ckpt")
+SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
 
 
 class RunFolderError(Exception):
@@ -75,9 +76,9 @@ def find_checkpoint(ckpt_path: str, root: Path) -> Path:
         RunFolderError: There is none.
     """
     if ckpt_path != "last":
-        if not Path(ckpt_path).is_file():
+        if not Path(ckpt_path).expanduser().is_file():
             raise RunFolderError(f"--ckpt_path: no checkpoint at {ckpt_path}")
-        return Path(ckpt_path)
+        return Path(ckpt_path).expanduser()
     for number in sorted(_numbers(root / LOGS), reverse=True):
         if (path := root / LOGS / f"version_{number}" / LAST).is_file():
             return path
@@ -88,24 +89,28 @@ def find_checkpoint(ckpt_path: str, root: Path) -> Path:
 
 def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
-    folder = checkpoint.absolute().parent.parent
-    return folder if (folder / "config.yaml").is_file() else None
+    folder = checkpoint.absolute().parents[1]
+    try:
+        ours = (folder / "config.yaml").read_text().startswith(SIGNATURE)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return folder if ours and checkpoint.absolute().parent.name == LAST.parent.name else None
 
 
-def write_config(folder: Path, options: str, arguments: Mapping[str, Any]) -> None:
+def write_config(folder: Path, options: str, device: torch.device) -> None:
     """Keeps every option, as a file that --config reads, under a comment with the versions that ran.
 
     Args:
         folder: The run folder.
         options: All options as YAML.
-        arguments: The Trainer's, for the device.
+        device: Where it trains.
     """
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "pytorch-lightning"))
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    on = f"{torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else on
     header = (
-        f"# python {platform.python_version()}, {versions}\n"
-        f"# git {_git_revision()}, accelerator {arguments['accelerator']}, {device}\n"
-        f"# started {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
+        f"{SIGNATURE}, git {_git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
+        f"# python {platform.python_version()}, {versions}, on {device.type} {on}\n"
     )
     write_atomic(folder / "config.yaml", (header + options).encode())
 
@@ -152,60 +157,74 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
-    needed = {
-        "epoch",
-        "global_step",
-        "state_dict",
-        "optimizer_states",
-        "hyper_parameters",
-        "datamodule_hyper_parameters",
-    }
-    if not isinstance(checkpoint, dict) or (missing := needed - checkpoint.keys()):
-        missing = missing if isinstance(checkpoint, dict) else needed
-        raise RunFolderError(f"{path} is not a checkpoint of this program: it lacks {', '.join(sorted(missing))}")
+    needed = {"epoch", "global_step", "state_dict", "optimizer_states", "options"}
+    if (
+        not isinstance(checkpoint, dict)
+        or not needed <= checkpoint.keys()
+        or not isinstance(checkpoint["options"], dict)
+    ):
+        raise RunFolderError(f"{path} is not a checkpoint of this program")
     return checkpoint
 
 
 def check_resumable(
-    path: Path, checkpoint: Mapping[str, Any], options: Mapping[str, Any], max_epochs: int | None
+    path: Path, checkpoint: Mapping[str, Any], options: Mapping[str, Any], max_epochs: int | None, max_steps: int
 ) -> None:
     """Makes sure that training on from a checkpoint is what its run began.
 
     Args:
         path: The checkpoint's path.
         checkpoint: The checkpoint.
-        options: Hyperparameters now, by option name.
+        options: What must not change, by option name, as it is now.
         max_epochs: Epochs to train in all; None or -1 for no end.
+        max_steps: Updates to train in all; -1 for no end.
 
     Raises:
-        RunFolderError: A hyperparameter changed (the message has the diff), all epochs are done, or the checkpoint's run
-            has gone on since.
+        RunFolderError: An option changed (the message has the diff), all is trained already, or the checkpoint's run has
+            gone on since.
     """
-    model, data = checkpoint["hyper_parameters"], checkpoint["datamodule_hyper_parameters"]
-    before = {f"model.{key}": value for key, value in model.items()} | {
-        f"data.{key}": value for key, value in data.items()
-    }
-    before["seed_everything"] = model["seed"]
+    before = checkpoint["options"]
     changed = [
         f"--{key} was {before.get(key)}, is {value} now"
         for key, value in options.items()
         if _plain(before.get(key)) != _plain(value)
     ]
     if changed:
-        raise RunFolderError(
-            f"{path} was trained with other hyperparameters: {'; '.join(changed)}\nleave them out to resume"
-        )
-    done = checkpoint["epoch"] + 1
+        raise RunFolderError(f"{path} was trained with other options: {'; '.join(changed)}\nleave them out to resume")
+    done = epochs_done(checkpoint)
     last = path.with_name(LAST.name)
-    if last.is_file() and (newer := load_checkpoint(last)["epoch"] + 1) > done:
-        raise RunFolderError(
-            f"{path} is of epoch {done}, and its run has gone on to epoch {newer}, which resuming would overwrite\n"
-            "copy the checkpoint out of the run folder to start a new run from it"
-        )
+    if path.name != LAST.name and folder_of(path) and last.is_file():
+        newer = epochs_done(load_checkpoint(last))
+        if newer > done:
+            raise RunFolderError(
+                f"{path} is of epoch {done}, and its run has gone on to epoch {newer}, which resuming would overwrite\n"
+                "copy the checkpoint out of the run folder to start a new run from it"
+            )
     if max_epochs is not None and 0 <= max_epochs <= done:
         raise RunFolderError(
             f"{path} has trained {done} of {max_epochs} epochs: pass a --max_epochs over {done} to train on"
         )
+    updates = checkpoint["global_step"] // (before["model.d_steps"] + 1)
+    if 0 <= max_steps <= updates:
+        raise RunFolderError(
+            f"{path} has trained {updates} of {max_steps} updates: pass a larger --max_steps (-1: no limit) to train on"
+        )
+
+
+def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, torch.Tensor]) -> None:
+    """Makes sure that a checkpoint's weights fit the networks that its options describe.
+
+    Raises:
+        RunFolderError: They do not.
+    """
+    before = checkpoint["state_dict"]
+    if {key: value.shape for key, value in before.items()} != {key: value.shape for key, value in now.items()}:
+        raise RunFolderError(f"{path} holds other networks than its options say: it is damaged")
+
+
+def epochs_done(checkpoint: Mapping[str, Any]) -> int:
+    """How many whole epochs a checkpoint has behind it."""
+    return checkpoint["epoch"] + 1
 
 
 def _plain(value: Any) -> Any:

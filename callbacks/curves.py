@@ -16,7 +16,7 @@ PANELS = (
 
 
 class Curves(Callback):
-    """Draws `curves.png` when training ends, also when it ends early, and shows it in TensorBoard.
+    """Draws `curves.png` when training is done, and shows it in TensorBoard.
 
     Args:
         folder: The run folder.

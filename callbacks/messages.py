@@ -1,5 +1,6 @@
 """What a person reads around the bar: what is about to be trained, where to look at the end, how to go on."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -53,22 +54,30 @@ class RunMessages(Callback):
         print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
         print(f"  curves       {folder}/curves.png")
         print(f"  TensorBoard  {tensorboard} --logdir {folder.parent}")
-        if epochs < LESSON_EPOCHS:
-            command = f"{python()} train.py --ckpt_path {folder / LAST} --max_epochs {LESSON_EPOCHS}"
+        if not (self.folder / LAST).is_file():
+            print("No checkpoint: the first epoch was cut short.")
+        elif epochs < LESSON_EPOCHS:
+            command = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
+            command += " --max_steps -1" if trainer.max_steps != -1 else ""
             print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {command}")
 
 
 def how_to_resume(folder: Path | None) -> str:
-    """The command that goes on after the last whole epoch."""
+    """What to say when a run ended early: the command that goes on after the last whole epoch."""
     if folder is None or not (folder / LAST).is_file():
         return "No epoch was finished yet, so there is nothing to resume."
-    return f"To go on after the last whole epoch:\n  {python()} train.py --ckpt_path {relative(folder / LAST)}"
+    return f"To go on after the last whole epoch:\n  {resume_command(folder)}"
+
+
+def resume_command(folder: Path) -> str:
+    """The command that resumes a run."""
+    return f"{python()} train.py --ckpt_path {shlex.quote(str(relative(folder / LAST)))}"
 
 
 def python() -> str:
-    """How the person who runs this would type the interpreter."""
-    here = Path(sys.prefix, "bin", "python")
-    return str(relative(here)) if here.is_relative_to(Path.cwd()) else "python"
+    """How the person who runs this would type the interpreter: by its path where it lies below the working directory."""
+    here = relative(Path(sys.executable))
+    return "python" if here.is_absolute() else str(here)
 
 
 def relative(path: Path) -> Path:

@@ -50,7 +50,7 @@ class MetricsLogger(Callback):
     def _log(self, trainer: Trainer, updates: int) -> None:
         names = list(self._window[0])
         values = torch.stack([torch.stack([row[name] for name in names]) for row in self._window])
-        values = trainer.strategy.reduce(values.double(), reduce_op="mean").cpu()
+        values = trainer.strategy.reduce(values, reduce_op="mean").cpu().double()
         self._check(trainer, updates, names, values)
         means = dict(zip(names, values.mean(0).tolist(), strict=True))
         means["train/images_per_second"] = self._images / (time.perf_counter() - self._since)

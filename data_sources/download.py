@@ -82,8 +82,10 @@ def folder_in_the_making(final: Path) -> Iterator[Path]:
         try:
             folder.rename(final)
         except OSError:
-            if not final.is_dir():  # else another process was faster, with the same files
+            if not final.is_dir():
                 raise
+            for path in folder.iterdir():  # it holds something else, or another process was faster with the same files
+                path.replace(final / path.name)
     except OSError as error:
         raise DataError(f"{final} cannot be written: {error.strerror or error}") from error
     finally:

@@ -12,6 +12,7 @@ import yaml
 
 import train
 from cli import UserError
+from options import build_parser
 from tests.conftest import offline
 
 Run = Callable[..., tuple[int, str, str]]
@@ -19,7 +20,7 @@ TRAIN = str(Path(train.__file__))
 
 
 def parse(*argv: str) -> dict:
-    return train.build_parser().parse(argv).as_dict()
+    return build_parser().parse(argv).as_dict()
 
 
 def refused(run: Run, *argv: str) -> str:
@@ -56,6 +57,13 @@ def refused(run: Run, *argv: str) -> str:
         (["--model.betas", "[0.5,1.0]"], "--model.betas must be two numbers in [0, 1), got [0.5, 1.0]"),
         (["--max_epochs", "-5"], "max_epochs"),
         (["--max_epochs", "0"], "--max_epochs must be at least 1"),
+        (["--max_steps", "0"], "--max_steps must be at least 1"),
+        (["--limit_train_batches", "0"], "--limit_train_batches 0 leaves no update"),
+        (["--limit_train_batches", "0.0001"], "--limit_train_batches 0.0001 leaves no update"),
+        (["--strategy", "ddp_spawn"], "--strategy ddp_spawn cannot be used here; use ddp"),
+        (["--model.generator_widths", "[99999999999]"], "the networks cannot be made"),
+        (["--model.batch_norm", "true", "--data.batch_size", "1"], "--model.batch_norm needs 2 images or more"),
+        (["--devices", "4096", "--accelerator", "auto"], "--devices 4096"),
         (["--max_steps", "-7"], "max_steps"),
         (["--log_every_n_steps", "0"], "--log_every_n_steps must be at least 1"),
         (["--seed_everything", "-1"], "--seed_everything must be 0 to"),
@@ -82,6 +90,8 @@ def test_bad_input_is_one_clear_line(run: Run, argv: list[str], said: str) -> No
         ("just text", "just text"),
         ("model:\n  bogus: 1", "unknown option in a config file: bogus"),
         ("max_epoch: 1", "max_epoch"),
+        ("model: null", "--model must be a group of options"),
+        ("data: 3", "data"),
         ("model:\n  lr: fast", "--model.lr"),
         ("gradient_clip_val: 1.0", "gradient_clip_val"),
     ],
@@ -89,6 +99,11 @@ def test_bad_input_is_one_clear_line(run: Run, argv: list[str], said: str) -> No
 def test_bad_yaml_is_one_clear_line(run: Run, tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "c.yaml").write_text(text)
     assert said in refused(run, "--config", "c.yaml")
+
+
+def test_config_that_is_no_text(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_bytes(bytes(range(128, 256)))
+    assert "not a text file" in refused(run, "--config", "c.yaml")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -122,10 +137,12 @@ def test_config_before_or_after_flags_gives_the_same(tmp_path: Path) -> None:
     assert (before["max_epochs"], before["model"]["lr"], before["data"]["batch_size"]) == (3, 0.5, 16)
 
 
-def test_sys_argv_is_left_alone(run: Run) -> None:
-    before = list(sys.argv)
-    run("--bogus")
-    assert sys.argv == before
+def test_sys_argv_is_read_and_left_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train.py", "--max_epochs", "0", "--config", "none.yaml"]
+    monkeypatch.setattr(sys, "argv", list(words))
+    assert train.main() == 2
+    assert "none.yaml" in capsys.readouterr().err
+    assert sys.argv == words
 
 
 def test_print_config_round_trips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,12 @@
 """Two processes on the CPU (gloo): the same mathematics, one set of files, no hang."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ import yaml
 
 import run_folder
 import train
+from options import build_parser, check_trainer_options
 from tests.test_train import FOLDER
 
 ROOT = Path(train.__file__).parent
@@ -18,8 +22,8 @@ DDP = ["--accelerator", "cpu", "--devices", "2", "--strategy", "ddp"]
 
 
 def test_an_update_of_two_ranks_equals_one_of_one(tmp_path: Path) -> None:
-    options = train.build_parser().parse([*DDP])
-    strategy = train.check_trainer_options(options, train.build_parts(options)[0])[0]["strategy"]
+    options = build_parser().parse([*DDP])
+    strategy = check_trainer_options(options, train.build_parts(options)[0])[0]["strategy"]
     weights = []
     for devices, name in ((1, "auto"), (2, strategy)):
         out = tmp_path / f"{devices}.pt"
@@ -54,6 +58,36 @@ def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_pat
     assert yaml.safe_load((tmp_path / FOLDER / "config.yaml").read_text())["strategy"] == "ddp"
 
 
-def test_more_processes_than_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_images(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert train.main(["--accelerator", "cpu", "--devices", "40", "--data.train_rows", "30"]) == 2
+    assert "--data.train_rows 30 is fewer than the 40 processes" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_two_ranks_stop_resume_and_keep_their_number(images_dir: Path, tmp_path: Path) -> None:
+    data = ["--data.data_dir", str(images_dir), "--data.train_rows", "2000", "--data.batch_size", "64"]
+    command = [sys.executable, "-u", str(ROOT / "train.py")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    process = subprocess.Popen([*command, *DDP, *data, "--max_epochs", "1000"], cwd=tmp_path, **pipes)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Epoch 2/"):
+            break
+    sent = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 2
+    assert process.returncode == 143
+    assert "--ckpt_path" in err
+    assert "Traceback" not in err
+    done = run_folder.load_checkpoint(tmp_path / FOLDER / "checkpoints/last.ckpt")["epoch"] + 1
+    resume = [*command, "--ckpt_path", "last", "--max_epochs", str(done + 1)]
+    alone = subprocess.run([*resume, "--devices", "1"], cwd=tmp_path, capture_output=True, text=True)
+    assert alone.returncode == 2
+    assert "--devices × num_nodes was 2, is 1 now" in alone.stderr
+    subprocess.run(resume, cwd=tmp_path, check=True, capture_output=True, env=environment)
+    assert [row["step"] for row in run_folder.read_metrics(tmp_path / FOLDER)] == sorted(
+        {*range(16, 16 * (done + 1) + 1, 16), *range(50, 16 * (done + 1), 50)}
+    )

@@ -46,13 +46,15 @@ def epochs_done(folder: Path) -> int:
     return torch.load(path, weights_only=True)["epoch"] + 1 if path.exists() else 0
 
 
-def kill_after_an_epoch(process: subprocess.Popen, number: int, wait: float) -> str:
+def kill_after_an_epoch(process: subprocess.Popen, folder: Path, number: int, wait: float) -> str:
     """Waits for the first epoch's line, then `wait` seconds, then sends the signal; returns stderr."""
     assert process.stdout is not None
     assert process.stderr is not None
     for line in process.stdout:
         if line.startswith("Epoch"):
             break
+    while not (folder / FOLDER / "checkpoints/last.ckpt").exists():  # the line comes a moment before it
+        time.sleep(0.01)
     time.sleep(wait)
     sent = time.monotonic()
     process.send_signal(number)
@@ -72,7 +74,7 @@ def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Pat
     for kill, number in enumerate(SIGNALS):
         wait = moments.uniform(0, 0.4)
         process = start(broken, *argv)
-        err = kill_after_an_epoch(process, number, wait)
+        err = kill_after_an_epoch(process, broken, number, wait)
         done = epochs_done(broken)
         assert 0 < done < EPOCHS, f"kill {kill} after {wait:.3f} s came too late to test anything"
         assert sorted(p.name for p in (broken / FOLDER / "checkpoints").glob("[!.]*")) == ["last.ckpt"]
@@ -133,4 +135,5 @@ def test_interrupted_before_the_first_epochs_end(images_dir: Path, tmp_path: Pat
     assert "Traceback" not in err
     if moment == "first epoch":
         assert "there is nothing to resume" in err
+    assert "Interrupted" in err
         assert not (tmp_path / FOLDER / "checkpoints").exists()

@@ -244,17 +244,20 @@ def test_full_disk_leaves_the_last_checkpoint_whole(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
 def test_file_size_limit_in_a_real_process(small: list[str], tmp_path: Path) -> None:
-    """A process that may not write a file as large as a checkpoint says so, and leaves none."""
+    """A process that may not write a file as large as a checkpoint says so, and the checkpoint before stays whole."""
+    subprocess.run([sys.executable, train.__file__, *small], check=True, capture_output=True, cwd=tmp_path)
+    before = (tmp_path / FOLDER / "checkpoints/last.ckpt").read_bytes()
     limit = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)); sys.argv = sys.argv[1:]; "
     limit += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", limit, train.__file__, *small]
+    command = [sys.executable, "-c", limit, train.__file__, "--ckpt_path", "last", "--max_epochs", "3"]
     environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parent)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 2, done.stderr
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
-    assert list((tmp_path / FOLDER / "checkpoints").iterdir()) == []
+    assert [path.name for path in (tmp_path / FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert (tmp_path / FOLDER / "checkpoints/last.ckpt").read_bytes() == before
 
 
 def test_two_runs_started_at_once_get_two_folders(small: list[str], tmp_path: Path) -> None:
@@ -292,7 +295,10 @@ def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) 
         (["--model.latent_dim", "3"], "--model.latent_dim was 100, is 3 now"),
         (["--data.batch_size", "32"], "--data.batch_size was 64, is 32 now"),
         (["--seed_everything", "9"], "--seed_everything was 0, is 9 now"),
+        (["--precision", "bf16-mixed"], "--precision was 32-true, is bf16-mixed now"),
+        (["--limit_train_batches", "3"], "--limit_train_batches was None, is 3 now"),
         ([], "has trained 2 of 2 epochs: pass a --max_epochs over 2"),
+        (["--max_epochs", "3", "--max_steps", "20"], "has trained 20 of 20 updates: pass a larger --max_steps"),
         (["--max_epochs", "1"], "has trained 2 of 1 epochs"),
         (["--max_epochs", "3", "--fast_dev_run", "true"], "--fast_dev_run keeps nothing"),
     ],
@@ -305,6 +311,32 @@ def test_resuming_refuses_what_changed(run: Run, small: list[str], argv: list[st
     assert said in err
     assert err.count("\n") <= 2
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_an_epoch_that_max_steps_cut_short_is_trained_again(run: Run, small: list[str]) -> None:
+    run(*small, "--max_epochs", "3")
+    _, out, _ = run(*small, "--max_epochs", "3", "--max_steps", "15")
+    cut = Path("lightning_logs/version_1")
+    assert run_folder.load_checkpoint(cut / "checkpoints/last.ckpt")["global_step"] == 20
+    assert "--max_steps -1" in out
+    assert run("--ckpt_path", "last", "--max_steps", "-1")[0] == 0
+    whole, resumed = weights(), weights(cut)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert [row["step"] for row in run_folder.read_metrics(cut)] == [4, 8, 10, 12, 16, 20, 24, 28, 30]
+
+
+def test_a_checkpoint_copied_out_of_its_run_brings_its_options(run: Run, small: list[str], tmp_path: Path) -> None:
+    run(*small, "--model.lr", "1e-3")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "config.yaml").write_text("not: ours\n")
+    shutil.copy(FOLDER / "checkpoints/last.ckpt", tmp_path / "mine/copy.ckpt")
+    data = ["--data.data_dir", small[1]]
+    code, out, err = run("--ckpt_path", "mine/copy.ckpt", "--max_epochs", "3", *data)
+    assert (code, err) == (0, "")
+    assert "lightning_logs/version_1, resumed after 20 updates" in out
+    config = yaml.safe_load(Path("lightning_logs/version_1/config.yaml").read_text())
+    assert (config["model"]["lr"], config["data"]["batch_size"], config["ckpt_path"]) == (1e-3, 64, None)
+    assert (tmp_path / "config.yaml").read_text() == "not: ours\n"
 
 
 def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: Run, small: list[str]) -> None:
