@@ -68,6 +68,14 @@ def test_each_failure_is_retried_on_the_next_mirror(server: Server, tmp_path: Pa
     assert [path.split("/")[1] for path in first] == ["a", "b", "a", "b"]
 
 
+def test_a_stray_file_in_the_folder_does_not_get_in_the_way(server: Server, tmp_path: Path) -> None:
+    raw = raw_folder(tmp_path, "mnist")
+    raw.mkdir(parents=True)
+    (raw / ".DS_Store").write_text("")
+    download(tmp_path, "mnist")
+    assert {path.name for path in raw.iterdir()} == {".DS_Store", *FILES}
+
+
 @pytest.mark.parametrize(
     ("failure", "message"), [("404", "Not Found"), ("cut", "cut short"), ("wrong", "wrong checksum")]
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import train
-from options import build_parser
 from tests.conftest import UNREACHABLE
 
 ROOT = Path(train.__file__).parent
@@ -35,13 +34,12 @@ def test_the_readme_opens_with_the_two_commands_and_the_way_without_make() -> No
 def test_every_command_of_the_readme_works(argv: list[str], small: list[str], tmp_path: Path) -> None:
     """Runs each, cut down: few images, one or two epochs, and one process where it asks for a GPU or for many."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    options = build_parser().parse(argv)
     one_process = ["--accelerator", "cpu", "--devices", "1", "--num_nodes", "1", "--strategy", "auto"]
     if {"--help", "--print_config"} & set(argv):
         with pytest.raises(SystemExit) as end:
             train.main(argv)
         assert end.value.code == 0
-    elif options.ckpt_path:
+    elif "--ckpt_path" in argv:
         assert train.main(small) == 0
         assert train.main([*argv, "--max_epochs", "3"]) == 0
     else:
