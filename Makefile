@@ -12,7 +12,7 @@ train: install
 	@$(BIN)/python train.py --config configs/quickstart.yaml $(ARGS)
 
 test: lint
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
