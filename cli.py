@@ -97,11 +97,16 @@ class Parser(ArgumentParser):
         if match := re.search(r"does not accept option '([\w.]+)'", message):
             group = re.search(r"[Gg]roup '(\w+)'", message)
             return self._unknown(f"{group[1]}.{match[1]}" if group else match[1], f"in a config file: {match[1]}")
-        message = re.sub(
-            r"Subtypes: .*?Errors:.*?Given value type: .*?Given value: (.*)", r"got \1", message, flags=re.DOTALL
+        union = (
+            r"Does not validate against any of the Union subtypes\s+Subtypes: \[(.*?)\]\s+Errors:.*Given value: (.*)"
         )
+        if match := re.search(union, message, re.DOTALL):
+            types = " or ".join(re.findall(r"typing\.Literal\[.*?\]|[^\s,\[\]]+(?: '[\w.]+'>)?", match[1] + "]"))
+            message = f"{message[: match.start()]}Expected {types}, got {match[2]}"
+        message = re.sub(r"(?:a )?typing\.Literal\[(.*?)\]", r"one of \1", message)
         message = re.sub(r"<class '([\w.]+)'>", r"\1", message)
-        message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message)
+        message = re.sub(r"(?:typing|collections\.abc)\.", "", message)
+        message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message).replace("NoneType", "null")
         message = re.sub(r"\. Got value: ", ", got ", message)
         return re.sub(r"\s+", " ", message).strip()
 
