@@ -1,0 +1,152 @@
+"""Run folders: which one is resumed, and what resuming refuses."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import run_folder
+from gan_module import GAN
+from tests.test_train import FOLDER, Run, steps, weights
+
+
+def test_resuming_takes_the_runs_own_options_and_folder(run: Run, small: list[str]) -> None:
+    run(*small, "--model.lr", "1e-3", "--default_root_dir", "logs")
+    code, out, err = run("--ckpt_path", "last", "--max_epochs", "3", "--default_root_dir", "logs")
+    assert (code, err) == (0, "")
+    assert "resumed after 20 updates" in out
+    assert [path.name for path in Path("logs/lightning_logs").iterdir()] == ["version_0"]
+    assert yaml.safe_load(Path("logs/lightning_logs/version_0/config.yaml").read_text())["model"]["lr"] == 1e-3
+    assert steps(Path("logs/lightning_logs/version_0"), "samples/generated") == [0, 10, 20, 30]
+
+
+def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) -> None:
+    run(*small)
+    run(*small)
+    Path("lightning_logs/version_10").mkdir()
+    assert run_folder.find_checkpoint("last", Path()) == Path("lightning_logs/version_1/checkpoints/last.ckpt")
+    shutil.rmtree("lightning_logs/version_1/checkpoints")
+    assert run_folder.find_checkpoint("last", Path()) == FOLDER / "checkpoints/last.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--model.lr", "0.5"], "--model.lr was 0.0002, is 0.5 now"),
+        (["--model.latent_dim", "3"], "--model.latent_dim was 100, is 3 now"),
+        (["--data.batch_size", "32"], "--data.batch_size was 64, is 32 now"),
+        (["--seed_everything", "9"], "--seed_everything was 0, is 9 now"),
+        (["--precision", "bf16-mixed"], "--precision was 32-true, is bf16-mixed now"),
+        (["--limit_train_batches", "3"], "--limit_train_batches was None, is 3 now"),
+        ([], "has trained 2 of 2 epochs: pass a --max_epochs over 2"),
+        (["--max_epochs", "3", "--max_steps", "20"], "has trained 20 of 20 updates: pass a larger --max_steps"),
+        (["--max_epochs", "1"], "has trained 2 of 1 epochs"),
+        (["--max_epochs", "3", "--fast_dev_run", "true"], "--fast_dev_run keeps nothing"),
+    ],
+)
+def test_resuming_refuses_what_changed(run: Run, small: list[str], argv: list[str], said: str) -> None:
+    run(*small)
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    code, _, err = run("--ckpt_path", "last", *argv)
+    assert code == 2
+    assert said in err
+    assert err.count("\n") <= 2
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_an_epoch_that_max_steps_cut_short_is_trained_again(run: Run, small: list[str]) -> None:
+    run(*small, "--max_epochs", "3")
+    _, out, _ = run(*small, "--max_epochs", "3", "--max_steps", "15")
+    cut = Path("lightning_logs/version_1")
+    assert run_folder.load_checkpoint(cut / "checkpoints/last.ckpt")["global_step"] == 20
+    assert "--max_steps -1" in out
+    assert run("--ckpt_path", "last", "--max_steps", "-1")[0] == 0
+    whole, resumed = weights(), weights(cut)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert [row["step"] for row in run_folder.read_metrics(cut)] == [4, 8, 10, 12, 16, 20, 24, 28, 30]
+
+
+def test_a_checkpoint_copied_out_of_its_run_brings_its_options(run: Run, small: list[str], tmp_path: Path) -> None:
+    run(*small, "--model.lr", "1e-3")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "config.yaml").write_text("not: ours\n")
+    shutil.copy(FOLDER / "checkpoints/last.ckpt", tmp_path / "mine/copy.ckpt")
+    data = ["--data.data_dir", small[1]]
+    code, out, err = run("--ckpt_path", "mine/copy.ckpt", "--max_epochs", "3", *data)
+    assert (code, err) == (0, "")
+    assert "lightning_logs/version_1, resumed after 20 updates" in out
+    config = yaml.safe_load(Path("lightning_logs/version_1/config.yaml").read_text())
+    assert (config["model"]["lr"], config["data"]["batch_size"], config["ckpt_path"]) == (1e-3, 64, None)
+    assert (tmp_path / "config.yaml").read_text() == "not: ours\n"
+
+
+def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: Run, small: list[str]) -> None:
+    run(*small, "--max_epochs", "1")
+    shutil.copy(FOLDER / "checkpoints/last.ckpt", FOLDER / "checkpoints/best.ckpt")
+    run("--ckpt_path", "last", "--max_epochs", "2")
+    code, _, err = run("--ckpt_path", str(FOLDER / "checkpoints/best.ckpt"), "--max_epochs", "3")
+    assert code == 2
+    assert "is of epoch 1, and its run has gone on to epoch 2" in err
+
+
+def test_a_run_that_still_goes_on_is_not_resumed(run: Run, small: list[str]) -> None:
+    run(*small)
+    held = run_folder.lock(FOLDER)
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    held.release()
+    assert code == 2
+    assert "still being trained" in err
+
+
+class Bomb:
+    """Unpickled carelessly, it would leave a file."""
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("exploded"),))
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def _no_checkpoint(path: Path) -> None:
+    path.write_text("not a checkpoint")
+
+
+def _pickled(path: Path) -> None:
+    checkpoint = torch.load(path, weights_only=True)
+    torch.save(checkpoint | {"bomb": Bomb()}, path)
+
+
+def _other_program(path: Path) -> None:
+    torch.save({"state_dict": {}}, path)
+
+
+def _other_architecture(path: Path) -> None:
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = GAN(latent_dim=5).state_dict()
+    torch.save(checkpoint, path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_truncated, "is damaged or not a checkpoint"),
+        (_no_checkpoint, "not a checkpoint"),
+        (_pickled, "refused, not loaded"),
+        (_other_program, "is not a checkpoint of this program"),
+        (_other_architecture, "other networks than its options say"),
+    ],
+)
+def test_spoilt_checkpoints_are_refused(run: Run, small: list[str], spoil: Callable[[Path], None], said: str) -> None:
+    run(*small)
+    spoil(FOLDER / "checkpoints/last.ckpt")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert code == 2
+    assert said in err
+    assert err.count("\n") <= 2
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
