@@ -30,7 +30,7 @@ class MNISTDataModule(LightningDataModule):
             auto: mnist if it can be had, else digits, with a warning.
         data_dir: Folder in torchvision's layout or with the four IDX files, gzipped or not; where downloads go. By
             default the environment variable MNIST_DIR (mnist and auto alone), else `data`.
-        batch_size: Images per minibatch and process; at least 1.
+        batch_size: Images per minibatch and process; 1 to 60000.
         train_rows: How many rows of the training set are trained on, from the first; 1 to 60000.
         seed: With the epoch, decides the shuffle; at least 0.
 
@@ -49,8 +49,8 @@ class MNISTDataModule(LightningDataModule):
         super().__init__()
         if dataset not in (*FOLDERS, "auto"):
             raise ValueError(f"data.dataset must be one of {', '.join(FOLDERS)} or auto, got {dataset}")
-        if batch_size < 1:
-            raise ValueError(f"data.batch_size must be at least 1, got {batch_size}")
+        if not 1 <= batch_size <= TRAIN_ROWS:
+            raise ValueError(f"data.batch_size must be 1 to {TRAIN_ROWS}, got {batch_size}")
         if not 1 <= train_rows <= TRAIN_ROWS:
             raise ValueError(f"data.train_rows must be 1 to {TRAIN_ROWS}, got {train_rows}")
         self.save_hyperparameters(logger=False)

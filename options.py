@@ -34,7 +34,8 @@ NOT_OFFERED = {
     *("use_distributed_sampler", "min_epochs", "min_steps", "enable_autolog_hparams", "inference_mode"),
 }
 # Each loss trains one network and leaves the other's gradients unused, which plain DDP takes for an error.
-DDP = {"auto": "ddp_find_unused_parameters_true", "ddp": "ddp_find_unused_parameters_true"}
+DDP = "ddp_find_unused_parameters_true"
+STRATEGIES = ("auto", "ddp", DDP)
 
 
 def build_parser() -> Parser:
@@ -79,13 +80,13 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
     if str(options.precision) in ("16", "16-mixed", "16-true"):
         raise UserError("--precision 16 needs loss scaling, which would hide the gradients; use bf16-mixed or 32-true")
-    if options.log_every_n_steps < 1:
+    if options.log_every_n_steps is None or options.log_every_n_steps < 1:
         raise UserError(f"--log_every_n_steps must be at least 1, got {options.log_every_n_steps}")
     for name in ("max_epochs", "max_steps"):
         if options[name] == 0:
             raise UserError(f"--{name} must be at least 1, or -1 for no end, got 0")
-    if str(options.strategy).startswith(("ddp_spawn", "ddp_fork", "ddp_notebook")):
-        raise UserError(f"--strategy {options.strategy} cannot be used here; use ddp")
+    if options.strategy not in STRATEGIES:
+        raise UserError(f"--strategy {options.strategy} cannot be used here; use auto or ddp")
     if options.max_steps > 0:
         arguments["max_steps"] = options.max_steps * (gan.d_steps + 1)  # Lightning counts optimizer steps, we updates
     try:
@@ -95,7 +96,7 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > (os.cpu_count() or 1):
         raise UserError(f"--devices {options.devices}: this machine has {os.cpu_count()} CPU cores")
     if isinstance(trainer.strategy, DDPStrategy):
-        arguments["strategy"] = DDP.get(arguments["strategy"], arguments["strategy"])
+        arguments["strategy"] = DDP
     return arguments, trainer
 
 
@@ -120,4 +121,7 @@ def check_batches(options: Namespace, processes: int) -> None:
 
 def expand(path: str | None, default: str = ".") -> Path:
     """A path that a person typed, with ~ for the home folder."""
-    return Path(path or default).expanduser()
+    try:
+        return Path(path or default).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: {error}") from error

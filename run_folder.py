@@ -76,9 +76,13 @@ def find_checkpoint(ckpt_path: str, root: Path) -> Path:
         RunFolderError: There is none.
     """
     if ckpt_path != "last":
-        if not Path(ckpt_path).expanduser().is_file():
-            raise RunFolderError(f"--ckpt_path: no checkpoint at {ckpt_path}")
-        return Path(ckpt_path).expanduser()
+        try:
+            path = Path(ckpt_path).expanduser()
+            if path.is_file():
+                return path
+        except (OSError, RuntimeError):  # a name that no file can have, or no such home folder
+            pass
+        raise RunFolderError(f"--ckpt_path: no checkpoint at {ckpt_path}")
     for number in sorted(_numbers(root / LOGS), reverse=True):
         if (path := root / LOGS / f"version_{number}" / LAST).is_file():
             return path
@@ -164,6 +168,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         or not isinstance(checkpoint["options"], dict)
     ):
         raise RunFolderError(f"{path} is not a checkpoint of this program")
+    if (
+        not all(state.get("state") for state in checkpoint["optimizer_states"])
+        or len(checkpoint["optimizer_states"]) != 2
+    ):
+        raise RunFolderError(f"{path} lacks the optimizers' state, so training cannot go on from it")
     return checkpoint
 
 

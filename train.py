@@ -9,6 +9,7 @@ if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
 
 import logging
+import os
 import shutil
 import sys
 import warnings
@@ -84,7 +85,7 @@ def train(argv: Sequence[str]) -> int:
             run_folder.check_weights(checkpoint_path, checkpoint, gan.state_dict())
         lock = None
         if first and not options.fast_dev_run:
-            options.ckpt_path = None  # config.yaml starts a run; it does not resume one
+            options.ckpt_path = options.max_time = None  # of this process, not of the run
             folder, lock = open_folder(folder, options, parser.dump(options, skip_unset=False), probe)
     except (DataError, RunFolderError) as error:
         raise UserError(str(error)) from error
@@ -93,7 +94,12 @@ def train(argv: Sequence[str]) -> int:
         trainer = Trainer(**arguments, **outputs(folder if first else None, kept, updates, options.enable_progress_bar))
         if options.fast_dev_run:  # Lightning takes its N for optimizer steps
             trainer.fit_loop.epoch_loop.max_steps = int(options.fast_dev_run) * (gan.d_steps + 1)
-        return fit(trainer, gan, data, folder, checkpoint_path)
+        code = fit(trainer, gan, data, folder, checkpoint_path)
+        if code == 0 and gan.updates == (updates or 0):
+            raise UserError("nothing was left to train: --max_time or another limit was reached before")
+        return code
+    except DataError as error:  # on another machine than the first process's
+        raise UserError(str(error)) from error
     except OSError as error:
         what = f"{error.filename or folder} cannot be written: {error.strerror}"
         raise UserError(f"{what}. {how_to_resume(folder)}") from error
@@ -114,10 +120,15 @@ def resumed_options(
     parser: cli.Parser, argv: Sequence[str], folder: Path | None, checkpoint: dict[str, Any]
 ) -> Namespace:
     """The options of the run that is resumed, with what is typed now over them."""
-    parser.set_defaults(as_defaults(checkpoint["options"]))
+    try:
+        parser.set_defaults(as_defaults(checkpoint["options"]))
+    except KeyError as error:
+        raise UserError(f"--ckpt_path: the checkpoint is of another version of this program: {error}") from error
     options = parser.parse(argv, base=None if folder is None else str(folder / "config.yaml"))
     if options.data.dataset == "auto":
         options.data.dataset = checkpoint["options"]["data.dataset"]
+    if os.environ.get("MNIST_DIR") and not Path(options.data.data_dir or "").is_dir():
+        options.data.data_dir = None  # the images moved, and MNIST_DIR says where to
     if options.fast_dev_run:
         raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
     return options
@@ -129,11 +140,13 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule]:
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed_everything must be 0 to {2**32 - 1}, got {seed}")
     seed_everything(seed, verbose=False)
+    expand(options.data.data_dir)
     try:
-        return GAN(**options.model, seed=seed), MNISTDataModule(**options.data, seed=seed)
+        data = MNISTDataModule(**options.data, seed=seed)
+        return GAN(**options.model, seed=seed), data
     except ValueError as error:
         raise UserError(f"--{error}") from error
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, OverflowError) as error:  # what torch says of sizes beyond memory and int64
         raise UserError(f"the networks cannot be made: {str(error).splitlines()[0]}") from error
 
 
@@ -182,7 +195,6 @@ def outputs(
         LambdaCallback(
             on_train_start=lambda *_: STOP.install(deferred=True),
             on_train_batch_end=lambda *_: STOP.check(),
-            on_train_end=lambda *_: STOP.install(),
         ),
         metrics,
         SampleGrids(folder, kept["seed_everything"]),

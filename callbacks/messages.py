@@ -51,9 +51,11 @@ class RunMessages(Callback):
         folder, epochs, seconds = relative(self.folder), trainer.current_epoch, time.monotonic() - self._start
         tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
         print(f"Trained to epoch {epochs} ({gan.updates:,} updates) in {seconds:.0f} s.")
+        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
         print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
         print(f"  curves       {folder}/curves.png")
-        print(f"  TensorBoard  {tensorboard} --logdir {folder.parent}")
+        print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}")
         if not (self.folder / LAST).is_file():
             print("No checkpoint: the first epoch was cut short.")
         elif epochs < LESSON_EPOCHS:
@@ -71,7 +73,8 @@ def how_to_resume(folder: Path | None) -> str:
 
 def resume_command(folder: Path) -> str:
     """The command that resumes a run."""
-    return f"{python()} train.py --ckpt_path {shlex.quote(str(relative(folder / LAST)))}"
+    script = relative(Path(__file__).parents[1] / "train.py")
+    return f"{python()} {shlex.quote(str(script))} --ckpt_path {shlex.quote(str(relative(folder / LAST)))}"
 
 
 def python() -> str:

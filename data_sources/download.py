@@ -1,5 +1,6 @@
 """Downloads a dataset from torchvision's mirrors: checked, retried, and moved into place all at once."""
 
+import errno
 import gzip
 import hashlib
 import http.client
@@ -57,7 +58,12 @@ def _fetch(mirrors: list[str], file_name: str, md5: str, target: Path, progress:
                         file.write(chunk)
                         digest.update(chunk)
                         progress.advance(task, len(chunk))
-            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            except http.client.HTTPException as error:
+                failures[mirror] = str(error)
+                continue
+            except OSError as error:  # urllib's errors among them
+                if error.errno == errno.ENOSPC:
+                    raise
                 failures[mirror] = str(getattr(error, "reason", None) or error)
                 continue
             if digest.hexdigest() == md5:
