@@ -112,6 +112,7 @@ def hush() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
     warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # a folder that moved, or a copied checkpoint
+    warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint.*")  # the Timer of --max_time
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # epoch ends are logged too
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own, of torch's pytree
 
