@@ -17,7 +17,7 @@ import run_folder
 import train
 from tests.test_train import FOLDER, SCALARS, events, steps
 
-EPOCHS = 40
+EPOCHS = 60  # more than a fast machine gets through between the kills
 SIGNALS = [
     signal.SIGKILL,
     signal.SIGINT,
