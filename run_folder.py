@@ -250,9 +250,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of metrics.csv as numbers, in order of `step`; cells that were empty are absent."""
-    with (folder / "metrics.csv").open(newline="") as file:
-        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
-    for row in rows:
-        row["step"], row["epoch"] = int(row["step"]), int(row["epoch"])
+    """The rows of metrics.csv as numbers, in order of `step`; cells that were empty are absent.
+
+    Raises:
+        RunFolderError: A line is not what this program writes.
+    """
+    path = folder / "metrics.csv"
+    rows = []
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        try:
+            for line in reader:
+                row: dict[str, float] = {key: float(value) for key, value in line.items() if value}
+                rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise RunFolderError(f"{path}, line {reader.line_num}, is broken; mend or remove it") from error
     return rows

@@ -98,7 +98,7 @@ def train(argv: Sequence[str]) -> int:
         if code == 0 and gan.updates == (updates or 0):
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
         return code
-    except DataError as error:  # on another machine than the first process's
+    except (DataError, RunFolderError) as error:  # bad data on another machine, or a broken metrics.csv
         raise UserError(str(error)) from error
     except OSError as error:
         what = f"{error.filename or folder} cannot be written: {error.strerror}"

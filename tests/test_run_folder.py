@@ -152,3 +152,16 @@ def test_spoilt_checkpoints_are_refused(run: Run, small: list[str], spoil: Calla
     assert said in err
     assert err.count("\n") <= 2
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("line", ["x,y", "1", "7,0,0.5,1,2,3,4,5,6,7,8,9,10"])
+def test_a_broken_line_of_metrics_is_named_and_nothing_is_lost(run: Run, small: list[str], line: str) -> None:
+    run(*small)
+    with (FOLDER / "metrics.csv").open("a") as file:
+        file.write(line + "\n")
+    before = (FOLDER / "metrics.csv").read_bytes()
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert code == 2
+    assert "metrics.csv, line 8, is broken" in err
+    assert err.count("\n") == 1
+    assert (FOLDER / "metrics.csv").read_bytes() == before
