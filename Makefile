@@ -1,10 +1,11 @@
-# make train: sets up, then trains.  make test: sets up, then checks and tests.  Both take ARGS="...".
+# make train: sets up, then trains.  make test: sets up, then checks and tests.  make bench: sets up, then measures speed.
+# The first two take ARGS="...".
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: install train test lint format clean
+.PHONY: install train test bench lint format clean
 
 install: $(VENV)/.installed
 
@@ -13,6 +14,10 @@ train: install
 
 test: lint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+bench: install
+	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.growth
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

@@ -33,6 +33,8 @@ class MNISTDataModule(LightningDataModule):
         batch_size: Images per minibatch and process; 1 to 60000.
         train_rows: How many rows of the training set are trained on, from the first; 1 to 60000.
         seed: With the epoch, decides the shuffle; at least 0.
+        limit: Minibatches of an epoch that are trained on: a number, or a share of them as a float in [0, 1]; None for all.
+        steps_per_execution: Minibatches that the loader hands out at once.
 
     Raises:
         ValueError: An option is outside its legal range; the message names both.
@@ -45,6 +47,8 @@ class MNISTDataModule(LightningDataModule):
         batch_size: int = 128,
         train_rows: int = TRAIN_ROWS,
         seed: int = 0,
+        limit: int | float | None = None,
+        steps_per_execution: int = 1,
     ) -> None:
         super().__init__()
         if dataset not in (*FOLDERS, "auto"):
@@ -55,6 +59,7 @@ class MNISTDataModule(LightningDataModule):
             raise ValueError(f"data.train_rows must be 1 to {TRAIN_ROWS}, got {train_rows}")
         self.save_hyperparameters(logger=False)
         self.batch_size, self.train_rows, self.seed = batch_size, train_rows, seed
+        self.limit, self.steps_per_execution = limit, steps_per_execution
         self.dataset: str = dataset
         self.data_dir, self.data_dir_from = _data_dir(dataset, data_dir)
         self.own_dir = Path(data_dir or "data").expanduser()  # never MNIST_DIR: what is rendered does not go there
@@ -110,11 +115,12 @@ class MNISTDataModule(LightningDataModule):
             self.train_labels = arrays[TRAIN_LABELS][: self.train_rows]
 
     def train_dataloader(self) -> "MinibatchLoader":
-        """Minibatches (N, 1, 28, 28) in [-1, 1], on the device that trains."""
+        """Minibatches (N, 1, 28, 28) in [-1, 1], on the device that trains, a few at a time."""
         assert self.trainer is not None
         device = self.trainer.strategy.root_device
         shuffle = EpochShuffle(len(self.train_images), self.seed, self.trainer.global_rank, self.trainer.world_size)
-        return MinibatchLoader(self.train_images.to(device), self.batch_size, shuffle)
+        images = self.train_images.to(device)
+        return MinibatchLoader(images, self.batch_size, shuffle, self.steps_per_execution, self.limit)
 
 
 class EpochShuffle:
@@ -142,24 +148,63 @@ class EpochShuffle:
         return order[self.rank :: self.world_size][: len(self)]
 
 
-class MinibatchLoader:
-    """Iterates over minibatches of images that lie on the device as uint8; the last one may be smaller.
+class Minibatches:
+    """A few successive minibatches of float32 images (N, 1, 28, 28) in [-1, 1], each made when its turn comes.
 
     Args:
         images: uint8, (rows, 1, 28, 28).
-        batch_size: Images per minibatch.
-        sampler: The order of an epoch; under this name Lightning tells it the epoch.
+        rows: int64 row numbers of all images of the minibatches, in order.
+        batch_size: Images per minibatch; the last one may be smaller.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, sampler: EpochShuffle) -> None:
-        self.images, self.batch_size, self.sampler = images, batch_size, sampler
+    def __init__(self, images: Tensor, rows: Tensor, batch_size: int) -> None:
+        self.images, self.rows, self.batch_size = images, rows, batch_size
 
     def __len__(self) -> int:
-        return math.ceil(len(self.sampler) / self.batch_size)
+        return math.ceil(len(self.rows) / self.batch_size)
 
     def __iter__(self) -> Iterator[Tensor]:
-        for rows in self.sampler.indices().to(self.images.device).split(self.batch_size):
+        for rows in self.rows.split(self.batch_size):
             yield scale(self.images[rows])
+
+
+class MinibatchLoader:
+    """Iterates over an epoch of images that lie on the device as uint8, a few minibatches at a time.
+
+    Args:
+        images: uint8, (rows, 1, 28, 28).
+        batch_size: Images per minibatch; the epoch's last one may be smaller.
+        sampler: The order of an epoch; under this name Lightning tells it the epoch.
+        steps_per_execution: Minibatches per item; the last item may hold fewer.
+        limit: Minibatches of an epoch: a number, or a share of them as a float; None for all.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        batch_size: int,
+        sampler: EpochShuffle,
+        steps_per_execution: int = 1,
+        limit: int | float | None = None,
+    ) -> None:
+        self.images, self.batch_size, self.sampler = images, batch_size, sampler
+        self.steps_per_execution = steps_per_execution
+        self.updates_per_epoch = limited(math.ceil(len(sampler) / batch_size), limit)
+
+    def __len__(self) -> int:
+        return math.ceil(self.updates_per_epoch / self.steps_per_execution)
+
+    def __iter__(self) -> Iterator[Minibatches]:
+        rows = self.sampler.indices()[: self.updates_per_epoch * self.batch_size].to(self.images.device)
+        for part in rows.split(self.batch_size * self.steps_per_execution):
+            yield Minibatches(self.images, part, self.batch_size)
+
+
+def limited(minibatches: int, limit: int | float | None) -> int:
+    """How many of an epoch's minibatches a limit leaves, as Lightning counts them."""
+    if limit is None:
+        return minibatches
+    return min(limit, minibatches) if isinstance(limit, int) else int(minibatches * limit)
 
 
 def scale(images: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ Goodfellow et al. 2014, "Generative Adversarial Nets" (arXiv 1406.2661): Algorit
 section 3 for the generator. Try it: `python train.py --max_epochs 5`
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class Generator(nn.Module):
             layers.append(nn.Linear(fan_in, width))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
-            layers.append(nn.LeakyReLU(0.2))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.model = nn.Sequential(*layers, nn.Linear(widths[-1], PIXELS), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ class Discriminator(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, width in zip([PIXELS, *widths], widths, strict=False):
-            layers += [nn.Linear(fan_in, width), nn.LeakyReLU(0.2)]
+            layers += [nn.Linear(fan_in, width), nn.LeakyReLU(0.2, inplace=True)]
             if dropout:
                 layers.append(nn.Dropout(dropout))
         self.model = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
@@ -68,6 +69,7 @@ class GAN(LightningModule):
         dropout: Probability of dropping a hidden unit of D while it trains; in [0, 1).
         batch_norm: Batch normalization in G's hidden layers.
         ema_decay: Decay per update of the moving average of G's weights that samples are drawn from; in [0, 1), 0 is off.
+        steps_per_execution: Updates per call of training_step, so that Lightning's loop is paid once for all; at least 1.
         seed: With the epoch and the rank, decides every draw inside the updates; at least 0.
 
     Raises:
@@ -88,6 +90,7 @@ class GAN(LightningModule):
         dropout: float = 0.0,
         batch_norm: bool = False,
         ema_decay: float = 0.0,
+        steps_per_execution: int = 32,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -104,6 +107,7 @@ class GAN(LightningModule):
         self._check("label_smoothing", label_smoothing, 0 <= label_smoothing < 0.5, "in [0, 0.5)")
         self._check("dropout", dropout, 0 <= dropout < 1, "in [0, 1)")
         self._check("ema_decay", ema_decay, 0 <= ema_decay < 1, "in [0, 1)")
+        self._check("steps_per_execution", steps_per_execution, steps_per_execution >= 1, "at least 1")
         self.save_hyperparameters()
         self.automatic_optimization = False
         self.latent_dim, self.d_steps, self.real_target = latent_dim, d_steps, 1.0 - label_smoothing
@@ -136,7 +140,18 @@ class GAN(LightningModule):
         entropy = np.random.SeedSequence([self.hparams["seed"], self.current_epoch, self.global_rank])
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
 
-    def training_step(self, real: Tensor, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, minibatches: Iterable[Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """One update on each of a few minibatches, or as many as `max_steps` leaves; Lightning's loop runs once for all.
+
+        Returns:
+            What each `update` measured, by name: (updates,).
+        """
+        if self.trainer.max_steps != -1:
+            minibatches = islice(minibatches, (self.trainer.max_steps - self.global_step) // (self.d_steps + 1))
+        measured = [self.update(real) for real in minibatches]
+        return {name: torch.stack([row[name] for row in measured]) for name in measured[0]}
+
+    def update(self, real: Tensor) -> dict[str, Tensor]:
         """One update, Algorithm 1 of the paper: `d_steps` steps of D, then one of G.
 
         Args:
@@ -149,14 +164,14 @@ class GAN(LightningModule):
         for _ in range(self.d_steps):
             with torch.no_grad():
                 fake = self.generator(self.sample_latent(len(real)))
-            real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
+            real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).chunk(2)  # one pass over both
             d_loss = bce(real_logits, self.real_target) + bce(fake_logits, 0.0)
-            d_grad_norm = self._descend(d_loss, self.discriminator, d_optimizer)
+            d_grad_norm = self._descend(d_loss, d_optimizer)
 
         with frozen(self.discriminator):
             fake = self.generator(self.sample_latent(len(real)))
             g_loss = bce(self.discriminator(fake), 1.0)
-            g_grad_norm = self._descend(g_loss, self.generator, g_optimizer)
+            g_grad_norm = self._descend(g_loss, g_optimizer)
         if self.ema is not None:
             self.ema.update_parameters(self.generator)
 
@@ -170,12 +185,20 @@ class GAN(LightningModule):
             "train/g_grad_norm": g_grad_norm,
         }
 
-    def _descend(self, loss: Tensor, network: nn.Module, optimizer: LightningOptimizer) -> Tensor:
-        """One step of `network` down the gradient of `loss`; returns the gradient's L2 norm."""
+    def _descend(self, loss: Tensor, optimizer: LightningOptimizer) -> Tensor:
+        """One step down the gradient of `loss`; returns the L2 norm of the gradient."""
         optimizer.zero_grad()
-        self.manual_backward(loss)
-        norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
-        optimizer.step()
+        if self.trainer.world_size > 1:  # Lightning prepares DDP for each backward pass
+            self.manual_backward(loss)
+            norm = gradient_norm(optimizer.optimizer)
+            optimizer.step()
+        else:  # the same without Lightning's hooks, which take as long as a twentieth of the update
+            loss.backward()
+            norm = gradient_norm(optimizer.optimizer)
+            optimizer.optimizer.step()
+            progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+            progress.increment_ready()
+            progress.increment_completed()  # `global_step`
         return norm
 
     def sample_latent(self, n: int) -> Tensor:
@@ -201,6 +224,12 @@ class GAN(LightningModule):
 def bce(logits: Tensor, target: float) -> Tensor:
     """Mean binary cross-entropy of sigmoid(logits) against one target: equal to it, but without log(0)."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:
+    """L2 norm of the gradient of all weights of one optimizer."""
+    gradients = [weights.grad for group in optimizer.param_groups for weights in group["params"]]
+    return torch.stack([gradient.norm() for gradient in gradients]).norm()
 
 
 @contextmanager

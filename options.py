@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from callbacks.messages import LESSON_EPOCHS
 from cli import Parser, UserError
-from datamodule import MNISTDataModule
+from datamodule import MNISTDataModule, limited
 from gan_module import GAN
 
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
@@ -47,7 +47,7 @@ def build_parser() -> Parser:
         "--ckpt_path", type=str | None, default=None, help="resume: a checkpoint's path, or `last` for the newest run's"
     )
     parser.add_class_arguments(GAN, "model", skip={"seed"})
-    parser.add_class_arguments(MNISTDataModule, "data", skip={"seed"})
+    parser.add_class_arguments(MNISTDataModule, "data", skip={"seed", "limit", "steps_per_execution"})
     parser.add_class_arguments(Trainer, None, skip=NOT_OFFERED)
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
@@ -95,6 +95,7 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
         raise UserError(" ".join(str(error).split())) from error
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > (os.cpu_count() or 1):
         raise UserError(f"--devices {options.devices}: this machine has {os.cpu_count()} CPU cores")
+    arguments["limit_train_batches"] = None  # the loader's business: it hands out several minibatches at a time
     if isinstance(trainer.strategy, DDPStrategy):
         arguments["strategy"] = DDP
     return arguments, trainer
@@ -110,7 +111,7 @@ def check_batches(options: Namespace, processes: int) -> None:
     if rows == 0:
         raise UserError(f"--data.train_rows {options.data.train_rows} is fewer than the {processes} processes")
     batches = -(-rows // batch_size)
-    if limit is not None and (limit if isinstance(limit, int) else int(batches * limit)) < 1:
+    if limited(batches, limit) < 1:
         raise UserError(f"--limit_train_batches {limit} leaves no update in an epoch of {batches}")
     if options.model.batch_norm and (rows % batch_size or batch_size) == 1:
         raise UserError(

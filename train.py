@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 from jsonargparse import Namespace
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import LambdaCallback
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
@@ -63,6 +63,8 @@ def train(argv: Sequence[str]) -> int:
         RunFailed: The run could not go on.
     """
     hush()
+    # Lightning sets it, for programs that fork; with it torch loads the GPU driver's library anew at every optimizer step.
+    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     parser = build_parser()
     options = parser.parse(argv)
     checkpoint_path, folder, checkpoint = None, None, None
@@ -143,7 +145,8 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule]:
     seed_everything(seed, verbose=False)
     expand(options.data.data_dir)
     try:
-        data = MNISTDataModule(**options.data, seed=seed)
+        loading = {"limit": options.limit_train_batches, "steps_per_execution": options.model.steps_per_execution}
+        data = MNISTDataModule(**options.data, seed=seed, **loading)
         return GAN(**options.model, seed=seed), data
     except ValueError as error:
         raise UserError(f"--{error}") from error
@@ -193,22 +196,27 @@ def outputs(
     """
     metrics = MetricsLogger()
     callbacks: list[Any] = [
-        LambdaCallback(
-            on_train_start=lambda *_: STOP.install(deferred=True),
-            on_train_batch_end=lambda *_: STOP.check(),
-        ),
+        LambdaCallback(on_train_start=stop_between_steps),
         metrics,
         SampleGrids(folder, kept["seed_everything"]),
     ]
     if show_progress is not False:
         callbacks.append(TrainingProgress(metrics))
+    callbacks.append(RunMessages(folder, metrics))
     loggers: list[Any] = []
     if folder is not None:
         first_update = None if updates is None else updates + 1
         loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
         callbacks.append(Curves(folder))
-    callbacks += [RunMessages(folder), EpochCheckpoint(folder or Path(), kept)]
+    callbacks.append(EpochCheckpoint(folder or Path(), kept))
     return {"callbacks": callbacks, "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}
+
+
+def stop_between_steps(trainer: Trainer, gan: LightningModule) -> None:
+    """From now on a signal ends the run before an optimizer's next step."""
+    STOP.install(deferred=True)
+    for optimizer in trainer.optimizers:
+        optimizer.register_step_pre_hook(lambda *_: STOP.check())
 
 
 def fit(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, checkpoint_path: Path | None) -> int:

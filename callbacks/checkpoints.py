@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from callbacks.metrics import epoch_is_whole
 from gan_module import GAN
 from run_folder import LAST
 
@@ -25,7 +26,7 @@ class EpochCheckpoint(ModelCheckpoint):
         self.options = options
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
-        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if epoch_is_whole(trainer, gan):
             super().on_train_epoch_end(trainer, gan)
 
     def on_save_checkpoint(self, trainer: Trainer, gan: GAN, checkpoint: dict[str, Any]) -> None:

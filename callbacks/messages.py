@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, Trainer
 
+from callbacks.metrics import MetricsLogger, epoch_is_whole
 from gan_module import GAN
 from run_folder import LAST
 
@@ -18,10 +19,11 @@ class RunMessages(Callback):
 
     Args:
         folder: The run folder; None where nothing is kept.
+        metrics: Who counts the images.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, metrics: MetricsLogger) -> None:
+        self.folder, self.metrics = folder, metrics
         self._start = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
@@ -50,8 +52,9 @@ class RunMessages(Callback):
             return
         folder, epochs, seconds = relative(self.folder), trainer.current_epoch, time.monotonic() - self._start
         tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
-        print(f"Trained to epoch {epochs} ({gan.updates:,} updates) in {seconds:.0f} s.")
-        if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        speed = f"{self.metrics.images:,} images in {seconds:.1f} s, {self.metrics.images / seconds:,.0f} a second"
+        print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
+        if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
         print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
         print(f"  curves       {folder}/curves.png")

@@ -1,4 +1,4 @@
-"""The progress bar: one for the whole run, redrawn a few times a second from means that are on the host already."""
+"""The progress bar: one for the whole run, redrawn twice a second from means that are on the host already."""
 
 import time
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from callbacks.metrics import MetricsLogger
 from gan_module import GAN
 
-REFRESH_S = 0.2
+REFRESH_S = 0.5  # a redraw takes some 5 ms
 
 
 class TrainingProgress(ProgressBar):
@@ -98,7 +98,7 @@ def _total_updates(trainer: Trainer, gan: GAN) -> int | None:
     """Updates of the whole run; None where it has no end."""
     ends = []
     if trainer.max_epochs not in (None, -1):
-        ends.append(int(trainer.max_epochs * trainer.num_training_batches))
+        ends.append(int(trainer.max_epochs * trainer.train_dataloader.updates_per_epoch))  # type: ignore[union-attr]
     if trainer.max_steps != -1:
         ends.append(trainer.max_steps // (gan.d_steps + 1))
     return min(ends, default=None)

@@ -6,7 +6,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
 
 from datamodule import scale
 from gan_module import GAN
@@ -43,10 +44,12 @@ class SampleGrids(Callback):
         return gan.sample(torch.randn(ROWS * COLUMNS, gan.latent_dim, generator=generator))
 
     def _show(self, trainer: Trainer, tag: str, images: Tensor, name: str, step: int) -> None:
-        grid = make_grid(images.float().cpu(), nrow=COLUMNS, normalize=True, value_range=(-1, 1))
+        grid = make_grid(images.float().cpu(), nrow=COLUMNS, normalize=True, value_range=(-1, 1))[
+            :1
+        ]  # gray: three alike
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(tag, grid, step)
         if self.folder is not None:
             self.folder.mkdir(exist_ok=True)
-            save_image(grid, self.folder / f"{name}.png")
+            to_pil_image(grid).save(self.folder / f"{name}.png")

@@ -1,4 +1,4 @@
-"""One update on two processes with given images and noise, for test_distributed. Usage: ddp_update.py DEVICES OUT"""
+"""Three updates on two processes with given images and noise, for test_distributed. Usage: ddp_update.py DEVICES OUT STRATEGY"""
 
 import sys
 from typing import Any
@@ -10,6 +10,7 @@ from datamodule import EpochShuffle, MinibatchLoader
 from gan_module import GAN
 
 N = 128
+UPDATES = 3
 
 
 class GivenNoise(GAN):
@@ -25,12 +26,12 @@ class GivenNoise(GAN):
 
 def main(devices: int, out: str, strategy: str) -> None:
     torch.manual_seed(0)
-    images = torch.randint(256, (N, 1, 28, 28), dtype=torch.uint8)
+    images = torch.randint(256, (N * UPDATES, 1, 28, 28), dtype=torch.uint8)
     gan = GivenNoise(d_steps=2)
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = Trainer(accelerator="cpu", devices=devices, strategy=strategy, precision="64-true", max_epochs=1, **quiet)
-    shuffle = EpochShuffle(N, seed=0, rank=trainer.global_rank, world_size=devices)
-    trainer.fit(gan, MinibatchLoader(images, N // devices, shuffle))
+    shuffle = EpochShuffle(N * UPDATES, seed=0, rank=trainer.global_rank, world_size=devices)
+    trainer.fit(gan, MinibatchLoader(images, N // devices, shuffle, steps_per_execution=2))
     if trainer.is_global_zero:
         torch.save(gan.state_dict(), out)
 

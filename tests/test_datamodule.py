@@ -14,19 +14,33 @@ from data_sources.digits import draw_glyphs, make_digits, render
 from datamodule import EpochShuffle, MinibatchLoader, MNISTDataModule, scale
 
 
-def test_every_image_once_an_epoch_with_a_smaller_last_batch() -> None:
+@pytest.mark.parametrize(("at_once", "items"), [(1, 4), (3, 2), (4, 1), (9, 1)])
+def test_every_image_once_an_epoch_with_a_smaller_last_batch(at_once: int, items: int) -> None:
     images = torch.arange(100, dtype=torch.uint8).view(100, 1, 1, 1).expand(100, 1, 28, 28)
-    loader = MinibatchLoader(images, 32, EpochShuffle(100, seed=0))
+    loader = MinibatchLoader(images, 32, EpochShuffle(100, seed=0), at_once)
     orders = []
     for epoch in range(2):
         loader.sampler.set_epoch(epoch)
-        batches = list(loader)
+        batches = [real for minibatches in loader for real in minibatches]
         assert [len(batch) for batch in batches] == [32, 32, 32, 4]
-        assert len(loader) == 4
+        assert [len(minibatches) for minibatches in loader] == [
+            min(at_once, 4 - first) for first in range(0, 4, at_once)
+        ]
+        assert len(loader) == items
         orders.append(torch.cat(batches)[:, 0, 0, 0])
     expected = scale(torch.arange(100, dtype=torch.uint8))
     assert all(torch.equal(order.sort().values, expected) for order in orders)
     assert not torch.equal(orders[0], orders[1])
+
+
+@pytest.mark.parametrize(("limit", "minibatches"), [(None, 4), (3, 3), (9, 4), (1.0, 4), (0.5, 2)])
+def test_a_limited_epoch_is_the_beginning_of_the_whole_one(limit: int | float | None, minibatches: int) -> None:
+    images = torch.arange(100, dtype=torch.uint8).view(100, 1, 1, 1).expand(100, 1, 28, 28)
+    whole, limited = (MinibatchLoader(images, 32, EpochShuffle(100, seed=0), 3, part) for part in (None, limit))
+    assert limited.updates_per_epoch == minibatches
+    batches = [[real for item in loader for real in item] for loader in (whole, limited)]
+    assert len(batches[1]) == minibatches
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(batches[1], batches[0], strict=False))
 
 
 def test_the_shuffle_comes_from_seed_and_epoch() -> None:

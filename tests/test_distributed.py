@@ -21,7 +21,7 @@ ROOT = Path(train.__file__).parent
 DDP = ["--accelerator", "cpu", "--devices", "2", "--strategy", "ddp"]
 
 
-def test_an_update_of_two_ranks_equals_one_of_one(tmp_path: Path) -> None:
+def test_updates_of_two_ranks_equal_those_of_one(tmp_path: Path) -> None:
     options = build_parser().parse([*DDP])
     strategy = check_trainer_options(options, train.build_parts(options)[0])[0]["strategy"]
     weights = []

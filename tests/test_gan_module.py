@@ -11,11 +11,13 @@ from datamodule import EpochShuffle, MinibatchLoader
 from gan_module import GAN, bce, frozen
 
 
-def fit(gan: GAN, updates: int, precision: str = "64-true", batch_size: int = 32) -> list[torch.Tensor]:
+def fit(
+    gan: GAN, updates: int, precision: str = "64-true", batch_size: int = 32, steps_per_execution: int = 2
+) -> list[torch.Tensor]:
     """Trains on random images; returns the minibatches in order, as float64."""
     images = torch.randint(256, (batch_size * updates, 1, 28, 28), dtype=torch.uint8)
-    loader = MinibatchLoader(images, batch_size, EpochShuffle(len(images), seed=3))
-    batches = [batch.double() for batch in loader]
+    loader = MinibatchLoader(images, batch_size, EpochShuffle(len(images), seed=3), steps_per_execution)
+    batches = [real.double() for minibatches in loader for real in minibatches]
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -125,6 +127,7 @@ def test_options_reach_the_networks() -> None:
         ("label_smoothing", 0.5),
         ("dropout", 1.0),
         ("ema_decay", 1.0),
+        ("steps_per_execution", 0),
     ],
 )
 def test_an_option_out_of_range_is_named(option: str, value: object) -> None:
@@ -166,7 +169,7 @@ def test_ema_is_the_running_average_of_the_generator() -> None:
 
     gan = Recording(ema_decay=0.9)
     gan.weights = []
-    fit(gan, updates=4)
+    fit(gan, updates=4, steps_per_execution=1)
     average = gan.weights[0]
     for weights in gan.weights[1:]:
         average = 0.9 * average + 0.1 * weights

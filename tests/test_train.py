@@ -89,14 +89,14 @@ def test_logged_values_are_the_means_over_their_updates(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses: list[float] = []
-    step = GAN.training_step
+    step = GAN.update
 
     def recording(self: GAN, *args: Any) -> dict[str, torch.Tensor]:
         metrics = step(self, *args)
         losses.append(metrics["train/g_loss"].item())
         return metrics
 
-    monkeypatch.setattr(GAN, "training_step", recording)
+    monkeypatch.setattr(GAN, "update", recording)
     run(*small)
     rows = run_folder.read_metrics(FOLDER)
     assert len(losses) == 20
@@ -149,30 +149,55 @@ def test_fast_dev_run_with_auto_and_no_network_renders_digits_and_shouts(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_max_steps_limit_batches_and_fast_dev_run_count_updates(run: Run, small: list[str]) -> None:
-    run(*small, "--max_steps", "7", "--model.d_steps", "3")
-    assert run_folder.read_metrics(FOLDER)[-1]["step"] == 7
-    run(*small, "--limit_train_batches", "3")
-    assert [row["step"] for row in run_folder.read_metrics(Path("lightning_logs/version_1"))] == [3, 4, 6]
+@pytest.mark.parametrize("at_once", ["1", "4", "10", "64"])  # an epoch has 10 updates
+def test_limits_and_logging_count_updates_however_many_a_training_step_runs(
+    run: Run, small: list[str], at_once: str
+) -> None:
+    options = [*small, "--model.steps_per_execution", at_once]
+    run(*options, "--max_steps", "7", "--model.d_steps", "3")
+    assert [row["step"] for row in run_folder.read_metrics(FOLDER)] == [4, 7]
+    assert not (FOLDER / "checkpoints/last.ckpt").exists()  # the epoch was cut short
+    run(*options, "--max_steps", "13", "--log_every_n_steps", "1")
+    folder = Path("lightning_logs/version_1")
+    assert [row["step"] for row in run_folder.read_metrics(folder)] == list(range(1, 14))
+    assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 20
+    for limit in ("3", "0.39"):
+        run(*options, "--limit_train_batches", limit)
+    for number in (2, 3):
+        rows = run_folder.read_metrics(Path(f"lightning_logs/version_{number}"))
+        assert [row["step"] for row in rows] == [3, 4, 6]
     done: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GAN, "on_train_end", lambda self: done.append(self.updates))
-        run(*small, "--fast_dev_run", "5")
+        run(*options, "--fast_dev_run", "5")
     assert done == [5]
+
+
+def test_how_many_updates_a_training_step_runs_changes_nothing_that_is_learned_or_logged(
+    run: Run, small: list[str]
+) -> None:
+    for at_once in ("1", "3", "32"):
+        run(*small, "--model.steps_per_execution", at_once, "--model.dropout", "0.2", "--model.ema_decay", "0.9")
+    folders = [Path(f"lightning_logs/version_{number}") for number in range(3)]
+    first, *others = (weights(folder) for folder in folders)
+    assert all(torch.equal(first[name], other[name]) for other in others for name in first)
+    speed = "train/images_per_second"
+    logs = [[{**row, speed: 0} for row in run_folder.read_metrics(folder)] for folder in folders]
+    assert logs[0] == logs[1] == logs[2]
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_a_loss_that_is_no_number_stops_the_run(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch, network: str
 ) -> None:
-    step = GAN.training_step
+    step = GAN.update
 
     def poisoned(self: GAN, *args: Any) -> dict[str, torch.Tensor]:
         if self.updates == 12:
             next(getattr(self, network).parameters()).data.fill_(float("nan"))
         return step(self, *args)
 
-    monkeypatch.setattr(GAN, "training_step", poisoned)
+    monkeypatch.setattr(GAN, "update", poisoned)
     code, _, err = run(*small)
     assert code == 1
     assert "diverged in epoch 2, update 13: train/d_loss became" in err
@@ -186,7 +211,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
 def test_weights_that_are_no_numbers_are_never_saved(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = GAN.training_step
+    step = GAN.update
 
     def poisoned(self: GAN, *args: Any) -> dict[str, torch.Tensor]:
         metrics = step(self, *args)
@@ -194,7 +219,7 @@ def test_weights_that_are_no_numbers_are_never_saved(
             next(self.generator.parameters()).data.fill_(float("nan"))
         return metrics
 
-    monkeypatch.setattr(GAN, "training_step", poisoned)
+    monkeypatch.setattr(GAN, "update", poisoned)
     code, _, err = run(*small)
     assert code == 1
     assert "a weight became" in err

@@ -1,0 +1,1 @@
+"""This program beside the lesson's loop, in one run: `make bench`."""

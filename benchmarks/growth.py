@@ -1,0 +1,150 @@
+"""How the speed of `train.py` grows with the work: batch size, widths of the networks, processes. `make bench` runs it too.
+
+Quicker: `python -m benchmarks.growth --batch_sizes 128 1024 --widths 1 --processes 1`
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import limit, runs
+from benchmarks.runs import ROOT, RunError
+from benchmarks.speed import machine, markdown
+from data_sources import DataError
+from gan_module import GAN
+from run_folder import read_metrics
+
+HEADER = ("widths", "processes", "global batch", "images/s", "ms/update", "GFLOP/s", "share of limit")
+WINDOW_IMAGES = 8192  # per measurement, at the lesson's widths
+WINDOWS = 4  # measurements of a run; the first one warms up
+
+
+@dataclass
+class Point:
+    """One setting and its speed.
+
+    Args:
+        widths: Factor on the widths of all hidden layers of both networks.
+        processes: How many share the work (ddp).
+        batch: Images per update, of all processes together.
+        images_per_second: Median over the run's windows but the first.
+        gflop_per_image: Matrix arithmetic per image and update.
+        limit: Images per second of the matrix products alone, in one process with all threads.
+    """
+
+    widths: int
+    processes: int
+    batch: int
+    images_per_second: float
+    gflop_per_image: float
+    limit: float
+
+    def row(self) -> tuple[str, ...]:
+        speed, gflops = self.images_per_second, self.images_per_second * self.gflop_per_image
+        setting = (f"×{self.widths}", str(self.processes), str(self.batch))
+        return (
+            *setting,
+            f"{speed:,.0f}",
+            f"{1e3 * self.batch / speed:.1f}",
+            f"{gflops:.0f}",
+            f"{speed / self.limit:.0%}",
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="How train.py's speed grows with the work.")
+    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
+    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128, 256, 512, 1024, 2048, 4096])
+    parser.add_argument("--widths", type=int, nargs="+", default=[1, 2, 4], help="factors on both networks' widths")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
+    options = parser.parse_args()
+    if min(*options.batch_sizes, *options.widths, *options.processes) < 1 or max(options.batch_sizes) > 60_000:
+        parser.error("--batch_sizes (1 to 60000), --widths and --processes must be at least 1")
+    settings = list(itertools.product(options.widths, options.processes, options.batch_sizes))
+    columns = TextColumn("{task.description:40}"), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn()
+    points = []
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Progress(*columns, console=Console(stderr=True)) as bar,
+        ):
+            data_dir = runs.torchvision_layout(options.data_dir, folder)
+            task = bar.add_task("", total=len(settings))
+            for widths, processes, batch in settings:
+                bar.update(task, description=f"widths ×{widths}, {processes} process(es), batch {batch}")
+                points.append(measure(data_dir, widths, processes, batch))
+                bar.advance(task)
+    except (DataError, RunError) as error:
+        print(f"growth.py: {error}", file=sys.stderr)
+        return 1 if isinstance(error, RunError) else 2
+    text = f"{machine('cpu')}\n\n{markdown(HEADER, [point.row() for point in points])}\n"
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "growth.md").write_text(text)
+    plot(points).savefig(options.out / "growth.png", dpi=120)
+    print(f"\n{text}\nWritten to {options.out}/growth.md and growth.png")
+    return 0
+
+
+def measure(data_dir: str, widths: int, processes: int, batch: int) -> Point:
+    """A short run of train.py, and the matrix products of the same sizes right after it."""
+    gan = GAN(generator_widths=[256 * widths, 512 * widths], discriminator_widths=[512 * widths, 256 * widths])
+    window = max(1, WINDOW_IMAGES // widths**2 // batch)
+    with tempfile.TemporaryDirectory() as folder:
+        options = {
+            "data.data_dir": data_dir,
+            "data.batch_size": batch // processes,
+            "model.generator_widths": list(gan.hparams["generator_widths"]),
+            "model.discriminator_widths": list(gan.hparams["discriminator_widths"]),
+            "model.steps_per_execution": min(window, gan.hparams["steps_per_execution"]),
+            "log_every_n_steps": window,
+            "max_steps": window * WINDOWS,
+            "accelerator": "cpu",
+            "devices": processes,
+            "strategy": "ddp" if processes > 1 else "auto",
+            "default_root_dir": folder,
+        }
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        runs.process([sys.executable, str(ROOT / "train.py"), *arguments])
+        rows = read_metrics(Path(folder) / "lightning_logs/version_0")
+    speeds = [row["train/images_per_second"] for row in rows if row["step"] % window == 0][1:]
+    gflop = limit.flops(limit.products(gan, batch)) / batch / 1e9
+    products = batch / limit.seconds_per_update(gan, batch, seconds=1.0)
+    return Point(widths, processes, batch, statistics.median(speeds), gflop, products)
+
+
+def plot(points: list[Point]) -> Figure:
+    """GFLOP/s over the batch size, a panel per width; the matrix products alone as a dashed line."""
+    factors = sorted({point.widths for point in points})
+    figure = Figure(figsize=(1 + 3.5 * len(factors), 4), layout="constrained")
+    panels = figure.subplots(1, len(factors), sharey=True, squeeze=False)[0]
+    for axes, widths in zip(panels, factors, strict=True):
+        for processes in sorted({point.processes for point in points}):
+            line = [p for p in points if (p.widths, p.processes) == (widths, processes)]
+            batches = [p.batch for p in line]
+            label = "1 process" if processes == 1 else f"{processes} processes"
+            axes.plot(batches, [p.images_per_second * p.gflop_per_image for p in line], "o-", label=label)
+            if processes == 1:
+                axes.plot(
+                    batches, [p.limit * p.gflop_per_image for p in line], "--", color="gray", label="products alone"
+                )
+        axes.set_xscale("log", base=2)
+        axes.set_title(f"widths ×{widths}")
+        axes.set_xlabel("images per update")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("GFLOP/s of matrix arithmetic")
+    panels[0].set_ylim(bottom=0)
+    panels[-1].legend()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Runs one timed program as a process of its own and reads its figures: seconds, counts, start-up, peak memory."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.worker import Job
+from data_sources import idx
+from datamodule import MNISTDataModule
+
+ROOT = Path(__file__).parents[1]
+TRAINED = re.compile(r"\(([\d,]+) updates\): ([\d,]+) images in ([\d.]+) s")
+
+
+@dataclass
+class Run:
+    """What one process did.
+
+    Args:
+        updates: Updates done, as the program counted them.
+        images: Images trained on, likewise.
+        seconds: Training alone, from the first minibatch to the last epoch's end.
+        startup: Seconds from the process's start to its first update.
+        peak_mib: Largest resident memory of the process, in MiB.
+    """
+
+    updates: int
+    images: int
+    seconds: float
+    startup: float
+    peak_mib: float
+
+
+class RunError(Exception):
+    """A process that was to be timed failed; the message has its last lines."""
+
+
+def loop(module: str, job: Job) -> Run:
+    """Runs a timed loop of this package."""
+    start = time.time()
+    out, peak = process([sys.executable, "-m", f"benchmarks.{module}", *job.arguments()])
+    report = json.loads(out.splitlines()[-1])
+    return Run(report["updates"], report["images"], report["seconds"], report["first_update"] - start, peak)
+
+
+def train(job: Job, *options: str) -> Run:
+    """Runs `train.py` as a person in a terminal would, with all that it shows and writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [f"--data.data_dir={job.data_dir}", f"--data.batch_size={job.batch_size}"]
+        arguments += [f"--data.train_rows={job.rows}", f"--max_epochs={job.epochs}", f"--default_root_dir={folder}"]
+        arguments += ["--accelerator", "gpu" if job.device == "cuda" else "cpu"]
+        start = time.time()
+        out, peak = process([sys.executable, str(ROOT / "train.py"), *arguments, *options])
+        run_folder = Path(folder) / "lightning_logs/version_0"
+        first_grid = (run_folder / "samples/epoch_0000.png").stat().st_mtime  # drawn right before the first update
+        found = TRAINED.search(out)
+        if found is None:
+            raise RunError(f"train.py did not say how long it trained:\n{out}")
+        checkpoint = torch.load(run_folder / "checkpoints/last.ckpt", weights_only=True)
+    images, seconds = int(found[2].replace(",", "")), float(found[3])
+    updates = checkpoint["global_step"] // 2
+    return Run(updates, images, seconds, first_grid - start + seconds / updates, peak)
+
+
+def process(command: list[str]) -> tuple[str, float]:
+    """Runs a command to its end; returns what it printed and its peak memory in MiB.
+
+    Raises:
+        RunError: It failed.
+    """
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "FORCE_COLOR": "1",
+        "COLUMNS": "120",
+    }  # a live bar, as in a terminal
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        child = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if child.returncode:
+            raise RunError(f"{' '.join(command)} failed:\n{err.read()[-2000:]}")
+        return out.read(), usage.ru_maxrss / 1024
+
+
+def equal_work(runs: dict[str, Run]) -> None:
+    """Refuses a comparison of unequal work.
+
+    Raises:
+        RunError: The programs counted different numbers of updates or images.
+    """
+    if len({(run.updates, run.images) for run in runs.values()}) > 1:
+        counts = ", ".join(f"{name} {run.updates} updates of {run.images} images" for name, run in runs.items())
+        raise RunError(f"unequal work cannot be compared: {counts}")
+
+
+def torchvision_layout(data_dir: str | None, to: str) -> str:
+    """Unpacks MNIST where the lesson's torchvision dataset finds it; returns `to`."""
+    data = MNISTDataModule(data_dir=data_dir)
+    data.prepare_data()
+    raw = Path(to) / "MNIST/raw"
+    raw.mkdir(parents=True)
+    for name, path in (idx.find(data.folder, "mnist") or {}).items():
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as source, (raw / name).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    return to

@@ -1,0 +1,155 @@
+"""Times the lesson's loop, Lightning's idiom, our bare math and `train.py` in turn, on the same data: `make bench`.
+
+Quicker: `python -m benchmarks.speed --batch_sizes 128 --rounds 1 --rows 6000`
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import runs
+from benchmarks.runs import Run, RunError
+from benchmarks.worker import Job
+from data_sources import DataError
+
+PROGRAMS = {
+    "textbook": "(a) the lesson's loop",
+    "lightning_idiom": "(b) Lightning's idiom",
+    "bare": "(c) bare math",
+    "train": "(d) train.py",
+}
+HEADER = ("batch", "program", "s per epoch", "images/s", "ratio to (a)", "share of limit", "start-up s", "peak MiB")
+Rounds = dict[str, list[Run]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Times train.py beside the lesson's loop, in one run.")
+    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
+    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[32, 128, 512])
+    parser.add_argument("--rounds", type=int, default=3, help="alternations; medians are over these")
+    parser.add_argument("--epochs", type=int, default=1, help="epochs of each run")
+    parser.add_argument("--rows", type=int, default=60_000, help="images per epoch")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
+    options = parser.parse_args()
+    if min(options.rounds, options.epochs, options.rows, *options.batch_sizes) < 1 or options.rows > 60_000:
+        parser.error("--rounds, --epochs, --batch_sizes and --rows must be at least 1, and --rows at most 60000")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            data_dir = runs.torchvision_layout(options.data_dir, folder)
+            jobs = [Job(data_dir, size, options.epochs, options.rows, options.device) for size in options.batch_sizes]
+            measured = {job.batch_size: (job, *alternate(job, options.rounds)) for job in jobs}
+    except (DataError, RunError) as error:
+        print(f"speed.py: {error}", file=sys.stderr)
+        return 1 if isinstance(error, RunError) else 2
+    rows = [row for job, rounds, limit in measured.values() for row in table(job, rounds, limit)]
+    text = f"{machine(options.device)}; medians of {options.rounds} alternations, {options.epochs} epoch(s) of "
+    text += f"{options.rows:,} images\n\n{markdown(HEADER, rows)}\n"
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "speed.md").write_text(text)
+    raw = {size: {name: [dataclasses.asdict(run) for run in done] for name, done in rounds.items()}
+           for size, (_, rounds, _) in measured.items()}  # fmt: skip
+    (options.out / "speed.json").write_text(json.dumps(raw, indent=1))
+    plot(measured).savefig(options.out / "speed.png", dpi=120)
+    print(f"\n{text}\nWritten to {options.out}/speed.md, speed.json and speed.png")
+    return 0
+
+
+def alternate(job: Job, rounds: int) -> tuple[Rounds, float]:
+    """Runs the four programs in turn, `rounds` times; returns their runs and the limit in seconds per update."""
+    done: Rounds = {name: [] for name in PROGRAMS}
+    limits = []
+    columns = TextColumn("{task.description:32}"), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=rounds * (len(PROGRAMS) + 1))
+        for _ in range(rounds):
+            for name, title in PROGRAMS.items():
+                bar.update(task, description=f"batch {job.batch_size}: {title}")
+                done[name].append(runs.train(job) if name == "train" else runs.loop(name, job))
+                bar.advance(task)
+            runs.equal_work({name: done[name][-1] for name in PROGRAMS})
+            bar.update(task, description=f"batch {job.batch_size}: matrix products")
+            out, _ = runs.process([sys.executable, "-m", "benchmarks.limit", *job.arguments()])
+            limits.append(json.loads(out)["seconds_per_update"])
+            bar.advance(task)
+    return done, statistics.median(limits)
+
+
+def median(done: list[Run], name: str) -> float:
+    return statistics.median(getattr(run, name) for run in done)
+
+
+def table(job: Job, rounds: Rounds, limit: float) -> list[tuple[str, ...]]:
+    """Rows of HEADER; a ratio is the median over the rounds of (a)'s time by this program's, of the same round."""
+    limit_seconds = limit * job.epochs * job.rows / job.batch_size
+    rows: list[tuple[str, ...]] = []
+    for name, title in PROGRAMS.items():
+        done, seconds = rounds[name], median(rounds[name], "seconds")
+        ratio = statistics.median(a.seconds / b.seconds for a, b in zip(rounds["textbook"], done, strict=True))
+        speed = (f"{seconds / job.epochs:.2f}", f"{done[0].images / seconds:,.0f}", f"{ratio:.2f}")
+        share = f"{limit_seconds / seconds:.0%}"
+        rows.append((str(job.batch_size), title, *speed, share, f"{median(done, 'startup'):.1f}",
+                     f"{median(done, 'peak_mib'):,.0f}"))  # fmt: skip
+    images = job.epochs * job.rows / limit_seconds
+    arithmetic = (f"{limit_seconds / job.epochs:.2f}", f"{images:,.0f}")
+    rows.append((str(job.batch_size), "matrix products alone", *arithmetic, "", "100%", "", ""))
+    return rows
+
+
+def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table, its columns aligned."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, tuple("-" * width for width in widths), *rows]
+    return "\n".join("| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines)
+
+
+def machine(device: str) -> str:
+    """What the figures were measured on."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    where = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores of {processor}"
+    if device == "cuda":
+        where = torch.cuda.get_device_name()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "pytorch-lightning"))
+    return f"{where}; Python {platform.python_version()}, {packages}"
+
+
+def plot(measured: dict[int, tuple[Job, Rounds, float]]) -> Figure:
+    """Images per second by batch size: a bar per program, dots for the single runs, a line for the matrix products."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for column, (job, rounds, limit) in enumerate(measured.values()):
+        for place, (name, title) in enumerate(PROGRAMS.items()):
+            x = column + 0.2 * (place - 1.5)
+            speeds = [run.images / run.seconds for run in rounds[name]]
+            axes.bar(x, statistics.median(speeds), 0.18, color=f"C{place}", label=title if column == 0 else None)
+            axes.plot([x] * len(speeds), speeds, "k.", markersize=4)
+        axes.hlines(job.batch_size / limit, column - 0.4, column + 0.4, colors="gray", linestyles="--",
+                    label="matrix products alone" if column == 0 else "")  # fmt: skip
+    axes.set_xticks(range(len(measured)), [f"batch {size}" for size in measured])
+    axes.set_ylabel("Images per second")
+    axes.set_title("Training speed: medians, and each run as a dot")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())
