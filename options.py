@@ -57,7 +57,7 @@ def what_must_not_change(options: Namespace, processes: int) -> dict[str, Any]:
     """What decides the outcome of a run, by option name: a resumed run must have it alike."""
     groups = {"model": options.model, "data": options.data}
     nested = {f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()}
-    del nested["data.data_dir"]
+    del nested["data.data_dir"], nested["model.steps_per_execution"]
     top = {key: options[key] for key in ("seed_everything", "precision", "limit_train_batches")}
     return top | nested | {"devices × num_nodes": processes}
 

@@ -137,6 +137,7 @@ def plot(points: list[Point]) -> Figure:
                     batches, [p.limit * p.gflop_per_image for p in line], "--", color="gray", label="products alone"
                 )
         axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes := sorted({point.batch for point in points}), [str(size) for size in sizes])
         axes.set_title(f"widths ×{widths}")
         axes.set_xlabel("images per update")
         axes.grid(alpha=0.3)

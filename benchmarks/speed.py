@@ -59,8 +59,10 @@ def main() -> int:
     text += f"{options.rows:,} images\n\n{markdown(HEADER, rows)}\n"
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "speed.md").write_text(text)
-    raw = {size: {name: [dataclasses.asdict(run) for run in done] for name, done in rounds.items()}
-           for size, (_, rounds, _) in measured.items()}  # fmt: skip
+    raw = {
+        size: {"seconds_per_update_of_products": limit, **as_numbers(done)}
+        for size, (_, done, limit) in measured.items()
+    }
     (options.out / "speed.json").write_text(json.dumps(raw, indent=1))
     plot(measured).savefig(options.out / "speed.png", dpi=120)
     print(f"\n{text}\nWritten to {options.out}/speed.md, speed.json and speed.png")
@@ -85,6 +87,10 @@ def alternate(job: Job, rounds: int) -> tuple[Rounds, float]:
             limits.append(json.loads(out)["seconds_per_update"])
             bar.advance(task)
     return done, statistics.median(limits)
+
+
+def as_numbers(rounds: Rounds) -> dict[str, list[dict[str, float]]]:
+    return {name: [dataclasses.asdict(run) for run in done] for name, done in rounds.items()}
 
 
 def median(done: list[Run], name: str) -> float:
@@ -147,7 +153,8 @@ def plot(measured: dict[int, tuple[Job, Rounds, float]]) -> Figure:
     axes.set_ylabel("Images per second")
     axes.set_title("Training speed: medians, and each run as a dot")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend()
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])
+    axes.legend(loc="upper left", ncols=3)
     return figure
 
 
