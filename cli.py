@@ -45,7 +45,7 @@ def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[
         print(f"{program}: {error}", file=sys.stderr)
         return FAILED
     except Interrupted:
-        print("\nInterrupted before training began.", file=sys.stderr)
+        print("\nInterrupted.", file=sys.stderr)
         return STOP.exit_code
     finally:
         for number, handler in zip(SIGNALS, previous, strict=True):

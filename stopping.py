@@ -53,7 +53,7 @@ def exit_on_signals() -> None:
     """While there is nothing to wind down: a signal ends the process at once, without a traceback."""
 
     def leave_now(number: int, frame: FrameType | None) -> NoReturn:
-        os.write(2, b"\nInterrupted before training began.\n")
+        os.write(2, b"\nInterrupted.\n")
         os._exit(128 + number)
 
     for number in SIGNALS:

@@ -56,7 +56,7 @@ def test_links_and_pictures_of_the_readme_exist() -> None:
 def test_requirements_are_what_train_imports() -> None:
     names = set(re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     card = {"torch", "torchvision", "pytorch-lightning", "tensorboard", "matplotlib"}
-    assert names - card == {"jsonargparse", "rich", "filelock"}
+    assert names - card == {"jsonargparse", "rich", "filelock", "torchmetrics"}
     assert card <= names
 
 

@@ -1,0 +1,170 @@
+"""Scores a checkpoint's generator against the test set. Try it: `python evaluate.py lightning_logs/version_0/checkpoints/last.ckpt`
+
+Prints a table (the trained weights, their moving average, and the floor: real images scored as if generated) and
+writes it as JSON beside the checkpoint.
+"""
+
+import stopping
+
+if __name__ == "__main__":
+    stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from torch import Tensor, nn
+
+import cli
+import run_folder
+from cli import UserError
+from data_sources import FOLDERS, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx
+from evaluation.judge import JudgeError, judge_of
+from evaluation.scores import SAMPLES, Reference, all_scores, draw, floor_scores
+from gan_module import GAN
+from run_folder import RunFolderError
+
+ROWS = {  # key, title, format, what Goodfellow et al. 2014 published
+    "fcd": ("FCD (Fréchet distance)", "{:.2f}", ""),
+    "kid": ("KID", "{:.4f}", ""),
+    "classifier_score": ("classifier score, 1 to 10", "{:.2f}", ""),
+    "precision": ("precision", "{:.3f}", ""),
+    "recall": ("recall", "{:.3f}", ""),
+    "density": ("density", "{:.3f}", ""),
+    "coverage": ("coverage", "{:.3f}", ""),
+    "modes_covered": ("classes covered of 10", "{}", ""),
+    "histogram_kl": ("KL of classes (nats)", "{:.4f}", ""),
+    "confidence": ("judge's confidence", "{:.3f}", ""),
+    "parzen": ("Parzen (nats)", "{:.1f}", "225 ± 2"),
+    "nearest_training_distance": ("distance to training set", "{:.2f}", ""),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code (see `cli.run_door`)."""
+    return cli.run_door("evaluate.py", evaluate, argv)
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """Scores the checkpoint that the arguments name; returns the exit code.
+
+    Raises:
+        UserError: Bad input; nothing was written.
+    """
+    options = parse(argv)
+    path = Path(options.checkpoint).expanduser()
+    columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
+    try:
+        checkpoint = run_folder.load_checkpoint(path)
+        gan = generator_of(path, checkpoint)
+        arrays, dataset, folder = images_of(path, checkpoint, options.data_dir)
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("judging the test set", total=None)
+            judge = judge_of(dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], folder)
+            reference = Reference(judge, arrays[TEST_IMAGES])
+            networks: dict[str, nn.Module] = {"raw": gan.generator} | (
+                {} if gan.ema is None else {"ema": gan.ema.module}
+            )
+            bar.update(task, total=len(networks) + 1, completed=0)
+            scores: dict[str, dict[str, Any]] = {}
+            for name, network in networks.items():
+                bar.update(task, description=f"scoring {TITLES[name]}")
+                images = draw(network, gan.latent_dim, SAMPLES, options.seed)
+                scores[name] = all_scores(images, reference, arrays)
+                bar.advance(task)
+            bar.update(task, description=f"scoring {TITLES['floor']}")
+            scores["floor"] = floor_scores(reference, arrays)
+    except (RunFolderError, DataError, JudgeError) as error:
+        raise UserError(str(error)) from error
+    epoch = int(checkpoint["epoch"]) + 1
+    Console().print(table(scores, f"{path}, epoch {epoch}: {SAMPLES:,} images against the test set of {dataset}"))
+    print(f"judge {judge.sha256[:12]}; scores of different judges cannot be compared")
+    result = {"checkpoint": path.name, "epoch": epoch, "dataset": dataset, "judge": judge.sha256, "samples": SAMPLES}
+    out = path.with_name(f"{path.stem}.evaluation.json")
+    try:
+        run_folder.write_atomic(out, json.dumps(result | {"seed": options.seed, "scores": scores}, indent=1).encode())
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}") from error
+    print(f"written to {out}")
+    return 0
+
+
+TITLES = {"raw": "trained", "ema": "moving average", "floor": "real images"}
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        raise UserError(" ".join(message.split())) from ex
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    parser = _Parser(prog="evaluate.py", description="Scores a checkpoint's generator against the test set.")
+    parser.add_argument("checkpoint", type=str, help="a checkpoint of train.py")
+    parser.add_argument("--data_dir", type=str | None, help="where the images are, if they moved since training")
+    parser.add_argument("--seed", type=int, default=0, help="decides the latent vectors; 0 or more")
+    options = parser.parse_args(list(argv))
+    if not 0 <= options.seed < 2**63:
+        raise UserError(f"--seed must be 0 to {2**63 - 1}, got {options.seed}")
+    return options
+
+
+def generator_of(path: Path, checkpoint: dict[str, Any]) -> GAN:
+    """The checkpoint's networks, in eval mode on the CPU."""
+    hyperparameters = checkpoint.get("hyper_parameters")
+    try:
+        gan = GAN(**hyperparameters)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} is of another version of this program: {error}") from error
+    run_folder.check_weights(path, checkpoint, gan.state_dict())
+    gan.load_state_dict(checkpoint["state_dict"])
+    return gan.eval()
+
+
+def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[dict[str, Tensor], str, Path]:
+    """The dataset that the checkpoint was trained on: its four arrays, its name, and the folder it was found in.
+
+    Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and in `data`.
+    """
+    dataset = checkpoint["options"].get("data.dataset")
+    if dataset not in FOLDERS:
+        raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
+    places = [data_dir]
+    if data_dir is None:
+        run = run_folder.folder_of(path)
+        config = {} if run is None else yaml.safe_load((run / "config.yaml").read_text())
+        places = [
+            config.get("data", {}).get("data_dir"),
+            os.environ.get("MNIST_DIR") if dataset == "mnist" else "",
+            "data",
+        ]
+    for folder in (Path(place).expanduser() for place in places if place):
+        if paths := idx.find(folder, dataset):
+            return idx.read_dataset(paths), dataset, folder
+    raise DataError(f"no {FOLDERS[dataset]} in {', '.join(filter(None, places))}; name its folder by --data_dir")
+
+
+def table(scores: dict[str, dict[str, Any]], title: str) -> Table:
+    """A row per metric, a column per set of images."""
+    result = Table(title=title, title_justify="left")
+    for column in ("", *(TITLES[name] for name in scores), "paper, 2014"):
+        result.add_column(column, justify="left" if not column else "right")
+    for key, (label, form, published) in ROWS.items():
+        cells = [form.format(column[key]) for column in scores.values()]
+        if key == "parzen":
+            cells = [
+                f"{cell} ± {column['parzen_standard_error']:.1f}"
+                for cell, column in zip(cells, scores.values(), strict=True)
+            ]
+        result.add_row(label, *cells, published)
+    return result
+
+
+if __name__ == "__main__":
+    stopping.leave(main())

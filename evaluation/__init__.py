@@ -1,0 +1,1 @@
+"""Pure measurement: the judge, the quality metrics. Knows no Trainer."""

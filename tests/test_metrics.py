@@ -1,0 +1,178 @@
+"""The quality metrics, each against an independent oracle and on cases whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.spatial
+import scipy.special
+import torch
+from prdc import compute_prdc
+from sklearn.neighbors import KernelDensity, NearestNeighbors
+from torch import Tensor
+from torchmetrics.image.inception import InceptionScore
+from torchmetrics.image.kid import poly_mmd
+
+from data_sources import TEST_IMAGES, TRAIN_IMAGES
+from evaluation import metrics
+from evaluation.judge import SHIPPED, WEIGHTS, Judge, as_input, load
+from evaluation.scores import Reference, feature_scores
+from tests.conftest import REAL_MNIST
+
+
+def gaussians(n: int, dims: int, shift: float = 0.0, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.randn(dims, dims, generator=torch.Generator().manual_seed(99)) / dims**0.5
+    return torch.randn(n, dims, generator=generator) @ mixing + shift
+
+
+X, Y = gaussians(700, 12), gaussians(500, 12, shift=0.3, seed=1)
+
+
+def test_fcd_is_the_frechet_distance_of_two_gaussians() -> None:
+    x, y = X.double().numpy(), Y.double().numpy()
+    covariances = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(covariances[0] + covariances[1] - 2 * root)
+    assert metrics.fcd(X, Y) == pytest.approx(expected, rel=1e-6)
+    assert metrics.fcd(X, X) == pytest.approx(0, abs=1e-6)
+
+
+def test_fcd_of_fewer_samples_than_features_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs more samples"):
+        metrics.fcd(X[:12], Y)
+
+
+def test_kid_is_the_unbiased_mmd_of_torchmetrics() -> None:
+    n = min(len(X), len(Y))
+    expected = poly_mmd(X[:n].double(), Y[:n].double()).item()
+    assert metrics.kid(X[:n], Y[:n]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_kid_of_one_distribution_is_zero_on_average() -> None:
+    values = [metrics.kid(gaussians(300, 5, seed=2 * s), gaussians(300, 5, seed=2 * s + 1)) for s in range(20)]
+    assert abs(sum(values) / 20) < 3 * np.std(values) / 20**0.5
+
+
+@pytest.mark.parametrize("k", [3, 5])
+def test_prdc_equals_its_authors_code(k: int) -> None:
+    expected = compute_prdc(Y.numpy(), X.numpy(), nearest_k=k)
+    assert vars(metrics.prdc(X, Y, k)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_classifier_score_equals_torchmetrics() -> None:
+    logits = 4 * gaussians(400, 10)
+    oracle = InceptionScore(feature=torch.nn.Identity(), splits=1)
+    oracle.update(logits)
+    assert metrics.classifier_score(logits.softmax(1)) == pytest.approx(oracle.compute()[0].item(), rel=1e-4)
+    assert metrics.classifier_score(torch.eye(10).repeat(7, 1)) == pytest.approx(10)
+    assert metrics.classifier_score(torch.eye(10)[[3] * 50]) == pytest.approx(1)
+
+
+def test_parzen_equals_scikit_learns_kernel_density() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres, validation, test = (torch.rand(n, 1, 6, 6, generator=generator) for n in (300, 80, 120))
+    ours = metrics.parzen(centres, validation, test)
+
+    def densities(sigma: float, images: Tensor) -> np.ndarray:
+        return KernelDensity(bandwidth=sigma).fit(centres.flatten(1)).score_samples(images.flatten(1))
+
+    sigmas = np.logspace(-1, 0, 10)
+    best = max(sigmas, key=lambda sigma: densities(sigma, validation).mean())
+    assert ours.sigma == pytest.approx(best)
+    expected = densities(best, test)
+    assert ours.log_likelihood == pytest.approx(expected.mean(), rel=1e-4)  # its tree sums to about 1e-5
+    assert ours.standard_error == pytest.approx(expected.std(ddof=1) / math.sqrt(120), rel=1e-4)
+    squared = scipy.spatial.distance.cdist(test.flatten(1).double(), centres.flatten(1).double(), "sqeuclidean")
+    exact = (
+        scipy.special.logsumexp(-squared / (2 * best**2), axis=1) - math.log(300) - 18 * math.log(2 * math.pi * best**2)
+    )
+    assert ours.log_likelihood == pytest.approx(exact.mean(), rel=1e-9)
+
+
+def test_histogram_modes_and_kl() -> None:
+    classes = torch.tensor([0] * 50 + [1] * 49 + [2])
+    shares = metrics.histogram(torch.eye(10)[classes])
+    assert shares.tolist() == [0.5, 0.49, 0.01, *[0.0] * 7]
+    assert metrics.modes_covered(shares) == 3
+    even = torch.full((10,), 0.1, dtype=torch.float64)
+    assert metrics.histogram_kl(even, even) == 0
+    expected = sum(p * math.log(p / 0.1) for p in (0.5, 0.49, 0.01))
+    assert metrics.histogram_kl(shares, even) == pytest.approx(expected)
+    assert metrics.histogram_kl(even, shares) == math.inf
+
+
+def test_nearest_finds_copies_and_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "CHUNK", 30)  # several parts of the training set
+    rows, distances = metrics.nearest(Y[:40], X)
+    expected = NearestNeighbors(n_neighbors=1).fit(X.double()).kneighbors(Y[:40].double())
+    assert rows.tolist() == expected[1][:, 0].tolist()
+    torch.testing.assert_close(distances, torch.from_numpy(expected[0][:, 0]))
+    rows, distances = metrics.nearest(X[[5, 650]], X)
+    assert rows.tolist() == [5, 650]
+    assert distances.max() < 1e-6
+
+
+def test_neither_chunks_nor_order_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everything(x: Tensor, y: Tensor) -> list[float]:
+        parzen = metrics.parzen(x.sigmoid(), y[:100].sigmoid(), y.sigmoid())
+        neighbours = vars(metrics.prdc(x, y)).values()
+        return [
+            metrics.fcd(x, y),
+            metrics.kid(x, y),
+            *neighbours,
+            *vars(parzen).values(),
+            metrics.classifier_score(x.softmax(1)),
+        ]
+
+    expected = everything(X, Y)
+    monkeypatch.setattr(metrics, "CHUNK", 64)
+    shuffled = X[torch.randperm(len(X), generator=torch.Generator().manual_seed(0))]
+    assert everything(shuffled, Y) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    dataset = "mnist" if REAL_MNIST else "digits"  # as `arrays` is
+    return load(WEIGHTS / f"{dataset}.pt", SHIPPED[dataset])
+
+
+def test_known_cases_are_ranked_as_they_must_be(judge: Judge, arrays: dict[str, Tensor]) -> None:
+    """Real images score at the floor; noise on them, one digit alone, one image alone, and noise each score worse."""
+    n = 2000
+    reference = Reference(judge, arrays[TEST_IMAGES][:n])
+    real = as_input(arrays[TRAIN_IMAGES][:n])
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(real.shape, generator=generator)
+    digit = real[judge.opinion(real)[1].argmax(1) == 7]
+    cases = {
+        "real": real,
+        "real with noise": (real + 0.5 * noise).clamp(-1, 1),
+        "one digit": digit.repeat(n // len(digit) + 1, 1, 1, 1)[:n],
+        "one image": real[:1].expand(n, -1, -1, -1),
+        "noise": noise.clamp(-1, 1),
+    }
+    scores = {name: feature_scores(images, reference) for name, images in cases.items()}
+    others = [scores[name] for name in cases if name != "real"]
+    floor = scores["real"]
+    assert all(floor["fcd"] < other["fcd"] / 4 for other in others)
+    assert all(floor["kid"] < other["kid"] / 4 for other in others)
+    assert all(floor["coverage"] > other["coverage"] + 0.1 for other in others)
+    assert floor["modes_covered"] == 10
+    assert (scores["one digit"]["modes_covered"], scores["one image"]["modes_covered"]) == (1, 1)
+    assert floor["histogram_kl"] < 0.02 < scores["one digit"]["histogram_kl"]
+    assert scores["one image"]["classifier_score"] == pytest.approx(1)
+    assert scores["one image"]["recall"] == 0
+    assert scores["noise"]["precision"] < 0.1 < 0.8 < floor["precision"]
+    assert floor["classifier_score"] > 9
+    assert scores["real with noise"]["confidence"] < floor["confidence"]
+
+
+def test_batch_size_and_order_of_images_change_no_score(judge: Judge, arrays: dict[str, Tensor]) -> None:
+    reference = Reference(judge, arrays[TEST_IMAGES][:600])
+    images = as_input(arrays[TRAIN_IMAGES][:600])
+    shuffled = images[torch.randperm(600, generator=torch.Generator().manual_seed(0))]
+    assert feature_scores(shuffled, reference) == pytest.approx(feature_scores(images, reference), rel=1e-4, abs=1e-6)
+    for ours, theirs in zip(judge.opinion(images, 7), judge.opinion(images, 600), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
