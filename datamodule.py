@@ -188,8 +188,8 @@ class MinibatchLoader:
         limit: int | float | None = None,
     ) -> None:
         self.images, self.batch_size, self.sampler = images, batch_size, sampler
-        self.steps_per_execution = steps_per_execution
         self.updates_per_epoch = limited(math.ceil(len(sampler) / batch_size), limit)
+        self.steps_per_execution = min(steps_per_execution, self.updates_per_epoch)
 
     def __len__(self) -> int:
         return math.ceil(self.updates_per_epoch / self.steps_per_execution)

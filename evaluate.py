@@ -20,6 +20,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor, nn
 
 import cli
@@ -29,6 +30,7 @@ from data_sources import FOLDERS, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataE
 from evaluation.judge import JudgeError, judge_of
 from evaluation.scores import SAMPLES, Reference, all_scores, draw, floor_scores
 from gan_module import GAN
+from options import expand
 from run_folder import RunFolderError
 
 ROWS = {  # key, title, format, what Goodfellow et al. 2014 published
@@ -59,7 +61,9 @@ def evaluate(argv: Sequence[str]) -> int:
         UserError: Bad input; nothing was written.
     """
     options = parse(argv)
-    path = Path(options.checkpoint).expanduser()
+    path = expand(options.checkpoint)
+    if not path.is_file():
+        raise UserError(f"no checkpoint at {path}")
     columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
     try:
         checkpoint = run_folder.load_checkpoint(path)
@@ -117,11 +121,13 @@ def parse(argv: Sequence[str]) -> Namespace:
 
 def generator_of(path: Path, checkpoint: dict[str, Any]) -> GAN:
     """The checkpoint's networks, in eval mode on the CPU."""
-    hyperparameters = checkpoint.get("hyper_parameters")
+    hyperparameters, weights = checkpoint.get("hyper_parameters"), checkpoint["state_dict"]
+    if not isinstance(hyperparameters, dict) or not isinstance(weights, dict):
+        raise RunFolderError(f"{path} lacks the model's options or its weights")
     try:
-        gan = GAN(**hyperparameters)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise RunFolderError(f"{path} is of another version of this program: {error}") from error
+        gan = GAN(**hyperparameters)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
     run_folder.check_weights(path, checkpoint, gan.state_dict())
     gan.load_state_dict(checkpoint["state_dict"])
     return gan.eval()
@@ -135,24 +141,29 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
     dataset = checkpoint["options"].get("data.dataset")
     if dataset not in FOLDERS:
         raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
-    places = [data_dir]
-    if data_dir is None:
-        run = run_folder.folder_of(path)
-        config = {} if run is None else yaml.safe_load((run / "config.yaml").read_text())
-        places = [
-            config.get("data", {}).get("data_dir"),
-            os.environ.get("MNIST_DIR") if dataset == "mnist" else "",
-            "data",
-        ]
-    for folder in (Path(place).expanduser() for place in places if place):
+    if data_dir is not None:
+        places = [data_dir]
+    else:
+        places = [data_dir_of_run(path), os.environ.get("MNIST_DIR", "") if dataset == "mnist" else "", "data"]
+    for folder in (expand(place) for place in places if place):
         if paths := idx.find(folder, dataset):
             return idx.read_dataset(paths), dataset, folder
     raise DataError(f"no {FOLDERS[dataset]} in {', '.join(filter(None, places))}; name its folder by --data_dir")
 
 
+def data_dir_of_run(checkpoint: Path) -> str:
+    """Where the checkpoint's run had its images, if its config.yaml is there to say so; else an empty string."""
+    folder = run_folder.folder_of(checkpoint)
+    try:
+        config = {} if folder is None else yaml.safe_load((folder / "config.yaml").read_text())
+        return str(config["data"]["data_dir"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return ""
+
+
 def table(scores: dict[str, dict[str, Any]], title: str) -> Table:
     """A row per metric, a column per set of images."""
-    result = Table(title=title, title_justify="left")
+    result = Table(title=Text(title), title_justify="left")  # as text: a path may hold brackets
     for column in ("", *(TITLES[name] for name in scores), "paper, 2014"):
         result.add_column(column, justify="left" if not column else "right")
     for key, (label, form, published) in ROWS.items():

@@ -148,7 +148,8 @@ class GAN(LightningModule):
         """
         if self.trainer.max_steps != -1:
             minibatches = islice(minibatches, (self.trainer.max_steps - self.global_step) // (self.d_steps + 1))
-        measured = [self.update(real) for real in minibatches]
+        dtype = next(self.generator.parameters()).dtype  # bf16-true's, or 64-true's
+        measured = [self.update(real.to(dtype)) for real in minibatches]
         return {name: torch.stack([row[name] for row in measured]) for name in measured[0]}
 
     def update(self, real: Tensor) -> dict[str, Tensor]:

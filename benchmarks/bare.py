@@ -12,7 +12,7 @@ from gan_module import GAN, bce, frozen, gradient_norm
 
 def main() -> None:
     job = Job.from_command_line()
-    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK")  # Lightning's, and no part of the bare math: see train.py
+    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # Lightning's, and no part of the bare math: see train.py
     data = MNISTDataModule(data_dir=job.data_dir, train_rows=job.rows)
     data.setup()
     gan = GAN().to(job.device)

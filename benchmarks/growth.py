@@ -67,8 +67,11 @@ def main() -> int:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
     options = parser.parse_args()
+    runs.folder_for_results(parser, options.out)
     if min(*options.batch_sizes, *options.widths, *options.processes) < 1 or max(options.batch_sizes) > 60_000:
         parser.error("--batch_sizes (1 to 60000), --widths and --processes must be at least 1")
+    if any(batch % processes for batch in options.batch_sizes for processes in options.processes):
+        parser.error("--batch_sizes must be divisible by each of --processes")
     settings = list(itertools.product(options.widths, options.processes, options.batch_sizes))
     columns = TextColumn("{task.description:40}"), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn()
     points = []
@@ -87,7 +90,6 @@ def main() -> int:
         print(f"growth.py: {error}", file=sys.stderr)
         return 1 if isinstance(error, RunError) else 2
     text = f"{machine('cpu')}\n\n{markdown(HEADER, [point.row() for point in points])}\n"
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "growth.md").write_text(text)
     plot(points).savefig(options.out / "growth.png", dpi=120)
     print(f"\n{text}\nWritten to {options.out}/growth.md and growth.png")

@@ -1,5 +1,6 @@
 """Runs one timed program as a process of its own and reads its figures: seconds, counts, start-up, peak memory."""
 
+import argparse
 import gzip
 import json
 import os
@@ -115,3 +116,11 @@ def torchvision_layout(data_dir: str | None, to: str) -> str:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as source, (raw / name).open("wb") as target:
             shutil.copyfileobj(source, target)
     return to
+
+
+def folder_for_results(parser: argparse.ArgumentParser, path: Path) -> None:
+    """Makes the folder, or ends the program: now, not after minutes of measuring."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {path} cannot be made: {error.strerror}")

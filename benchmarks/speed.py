@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
     options = parser.parse_args()
+    runs.folder_for_results(parser, options.out)
     if min(options.rounds, options.epochs, options.rows, *options.batch_sizes) < 1 or options.rows > 60_000:
         parser.error("--rounds, --epochs, --batch_sizes and --rows must be at least 1, and --rows at most 60000")
     try:
@@ -57,7 +58,6 @@ def main() -> int:
     rows = [row for job, rounds, limit in measured.values() for row in table(job, rounds, limit)]
     text = f"{machine(options.device)}; medians of {options.rounds} alternations, {options.epochs} epoch(s) of "
     text += f"{options.rows:,} images\n\n{markdown(HEADER, rows)}\n"
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "speed.md").write_text(text)
     raw = {
         size: {"seconds_per_update_of_products": limit, **as_numbers(done)}

@@ -52,7 +52,7 @@ class RunMessages(Callback):
             return
         folder, epochs, seconds = relative(self.folder), trainer.current_epoch, time.monotonic() - self._start
         tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
-        speed = f"{self.metrics.images:,} images in {seconds:.1f} s, {self.metrics.images / seconds:,.0f} a second"
+        speed = f"{self.metrics.images:,} images in {seconds:.2f} s, {self.metrics.images / seconds:,.0f} a second"
         print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
         if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")

@@ -26,7 +26,7 @@ class MetricsLogger(Callback):
 
     Metrics stay on the device until they are logged: one copy to the host then, none per update. `latest` has the last
     means for others to show, without a copy of their own. The x of everything is the number of updates. Images per
-    second are those since the last time something was logged, so at points inside one `training_step` they are equal.
+    second are those since the last time something was logged, so at points inside one `training_step`, or at an epoch's end inside one, they are equal.
     """
 
     def __init__(self) -> None:
@@ -35,6 +35,7 @@ class MetricsLogger(Callback):
         self._names: list[str] = []
         self._window: list[Tensor] = []  # (updates, metrics) each, still to be logged
         self._window_images = 0
+        self._images_per_second = 0.0
         self._since = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, gan: GAN) -> None:
@@ -70,12 +71,13 @@ class MetricsLogger(Callback):
         values = trainer.strategy.reduce(values, reduce_op="mean").cpu().double()
         done = gan.updates - len(values)  # updates that are logged already
         self._check(trainer, done, values)
-        images_per_second = self._window_images / (time.perf_counter() - self._since)
+        if self._window_images:
+            self._images_per_second = self._window_images / (time.perf_counter() - self._since)
         for point in points:
             means, values = values[: point - done].mean(0), values[point - done :]
             done = point
             self.latest = dict(zip(self._names, means.tolist(), strict=True))
-            self.latest["train/images_per_second"] = images_per_second
+            self.latest["train/images_per_second"] = self._images_per_second
             for logger in trainer.loggers:
                 logger.log_metrics({"epoch": trainer.current_epoch} | self.latest, step=point)
         self._window = [values.to(gan.device, self._window[0].dtype)] if len(values) else []

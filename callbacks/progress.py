@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from callbacks.metrics import MetricsLogger
+from datamodule import Minibatches
 from gan_module import GAN
 
 REFRESH_S = 0.5  # a redraw takes some 5 ms
@@ -54,7 +55,7 @@ class TrainingProgress(ProgressBar):
         self._draw(trainer, gan)
 
     def on_train_batch_end(
-        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Tensor, batch_idx: int
+        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Minibatches, batch_idx: int
     ) -> None:
         if self.bar is not None and time.monotonic() - self._drawn > REFRESH_S:
             self._draw(trainer, gan)

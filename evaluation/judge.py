@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,13 +160,19 @@ def judge_of(dataset: str, images: Tensor, labels: Tensor, cache: Path) -> Judge
         cache: Folder that keeps judges that are not shipped.
 
     Raises:
-        JudgeError: The shipped weights are broken.
+        JudgeError: The shipped weights are broken, or the folder cannot be written.
     """
     if dataset in SHIPPED:
         return load(WEIGHTS / f"{dataset}.pt", SHIPPED[dataset])
     path = cache / f"judge_{dataset}.pt"
     if not path.is_file():
-        save(train_with_bar(dataset, images, labels), path)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=cache):  # before minutes of training, not after them
+                pass
+            save(train_with_bar(dataset, images, labels), path)
+        except OSError as error:
+            raise JudgeError(f"{cache} cannot keep the judge of {dataset}: {error.strerror}") from error
     return load(path)
 
 

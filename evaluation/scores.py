@@ -75,7 +75,8 @@ def all_scores(images: Tensor, reference: Reference, arrays: dict[str, Tensor]) 
 
 
 def floor_scores(reference: Reference, arrays: dict[str, Tensor]) -> dict[str, Any]:
-    """`all_scores` of real images: what a perfect generator would get. The first training images are scored as if generated.
+    """`all_scores` of real images: about what a perfect generator would get. The first 10,000 training images are scored as if generated;
+    the judge was trained on them, which flatters its confidence and adds a little to the distances.
 
     For how near the nearest training images are, test images stand in: a training image is its own nearest.
     """

@@ -11,6 +11,7 @@ import pytest
 
 import evaluate
 import train
+from run_folder import SIGNATURE
 from tests.test_readme import README
 from tests.test_train import FOLDER
 
@@ -42,7 +43,8 @@ def test_a_checkpoint_is_scored_raw_averaged_and_beside_the_floor(run: Run, smal
     ("arguments", "words"),
     [
         ([], "checkpoint"),
-        (["nowhere.ckpt"], "nowhere.ckpt"),
+        (["nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+        (["~nosuchuser/x.ckpt"], "~nosuchuser"),
         (["text.ckpt"], "damaged or not a checkpoint"),
         (["text.ckpt", "--seed", "-1"], "--seed must be 0"),
         (["text.ckpt", "--nonsense", "1"], "--nonsense"),
@@ -57,6 +59,13 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert words in err
     assert len(err.splitlines()) <= 2
     assert out == ""
+
+
+@pytest.mark.parametrize("config", ["data: [", "", "data:", "data: {data_dir: 5}"])
+def test_a_broken_config_is_as_good_as_none(config: str, tmp_path: Path) -> None:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").write_text(f"{SIGNATURE}\n{config}\n")
+    assert evaluate.data_dir_of_run(tmp_path / "run/checkpoints/last.ckpt") in ("", "5")
 
 
 def test_images_that_moved_are_asked_for_and_a_missing_folder_writes_nothing(

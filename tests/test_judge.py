@@ -57,6 +57,15 @@ def test_other_datasets_get_a_judge_once(
         judge_of("kmnist", images, labels, tmp_path)
 
 
+def test_a_folder_that_cannot_keep_a_judge_is_said_before_training(
+    arrays: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judges, "train", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JudgeError, match="cannot keep the judge of kmnist"):
+        judge_of("kmnist", arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], tmp_path / "file")
+
+
 def test_a_saved_judge_is_the_same_judge(arrays: dict[str, Tensor], tmp_path: Path) -> None:
     judge = load(WEIGHTS / "digits.pt", SHIPPED["digits"])
     save(judge, tmp_path / "copy.pt")

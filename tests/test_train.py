@@ -104,6 +104,21 @@ def test_logged_values_are_the_means_over_their_updates(
     assert rows[2]["train/g_loss"] == pytest.approx(sum(losses[8:10]) / 2, rel=1e-5)
 
 
+def test_every_logged_speed_is_a_speed(run: Run, small: list[str]) -> None:
+    """Also at an epoch's end right after a point inside the same training_step."""
+    run(*small, "--model.steps_per_execution", "7")
+    rows = run_folder.read_metrics(FOLDER)
+    assert [row["step"] for row in rows] == [4, 8, 10, 12, 16, 20]
+    assert all(row["train/images_per_second"] > 1 for row in rows)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-true", "bf16-mixed", "64-true"])
+def test_precisions_train(run: Run, small: list[str], precision: str) -> None:
+    code, _, err = run(*small, "--precision", precision, "--max_epochs", "1")
+    assert (code, err) == (0, "")
+    assert all(0 < row["train/d_real"] < 1 for row in run_folder.read_metrics(FOLDER))
+
+
 def weights(folder: Path = FOLDER) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
 
