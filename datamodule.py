@@ -160,9 +160,6 @@ class Minibatches:
     def __init__(self, images: Tensor, rows: Tensor, batch_size: int) -> None:
         self.images, self.rows, self.batch_size = images, rows, batch_size
 
-    def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.batch_size)
-
     def __iter__(self) -> Iterator[Tensor]:
         for rows in self.rows.split(self.batch_size):
             yield scale(self.images[rows])

@@ -8,6 +8,7 @@ import itertools
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+import cli
 from benchmarks import limit, runs
-from benchmarks.runs import ROOT, RunError
+from benchmarks.runs import ROOT
 from benchmarks.speed import machine, markdown
+from cli import UserError
 from data_sources import DataError
 from gan_module import GAN
 from run_folder import read_metrics
@@ -60,13 +63,18 @@ class Point:
 
 
 def main() -> int:
+    return cli.run_door("growth.py", bench, None)
+
+
+def bench(argv: Sequence[str]) -> int:
+    """Measures, writes and prints; returns the exit code."""
     parser = argparse.ArgumentParser(description="How train.py's speed grows with the work.")
     parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128, 256, 512, 1024, 2048, 4096])
     parser.add_argument("--widths", type=int, nargs="+", default=[1, 2, 4], help="factors on both networks' widths")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     runs.folder_for_results(parser, options.out)
     if min(*options.batch_sizes, *options.widths, *options.processes) < 1 or max(options.batch_sizes) > 60_000:
         parser.error("--batch_sizes (1 to 60000), --widths and --processes must be at least 1")
@@ -86,9 +94,8 @@ def main() -> int:
                 bar.update(task, description=f"widths ×{widths}, {processes} process(es), batch {batch}")
                 points.append(measure(data_dir, widths, processes, batch))
                 bar.advance(task)
-    except (DataError, RunError) as error:
-        print(f"growth.py: {error}", file=sys.stderr)
-        return 1 if isinstance(error, RunError) else 2
+    except (DataError, OSError) as error:
+        raise UserError(str(error)) from error
     text = f"{machine('cpu')}\n\n{markdown(HEADER, [point.row() for point in points])}\n"
     (options.out / "growth.md").write_text(text)
     plot(points).savefig(options.out / "growth.png", dpi=120)

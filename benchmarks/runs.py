@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.worker import Job
+from cli import RunFailed
 from data_sources import idx
 from datamodule import MNISTDataModule
 
@@ -42,7 +43,7 @@ class Run:
     peak_mib: float
 
 
-class RunError(Exception):
+class RunError(RunFailed):
     """A process that was to be timed failed; the message has its last lines."""
 
 
@@ -86,7 +87,11 @@ def process(command: list[str]) -> tuple[str, float]:
     }  # a live bar, as in a terminal
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:  # Ctrl-C: leave no process behind
+            child.kill()
+            raise
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)

@@ -11,6 +11,7 @@ import platform
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+import cli
 from benchmarks import runs
-from benchmarks.runs import Run, RunError
+from benchmarks.runs import Run
 from benchmarks.worker import Job
+from cli import UserError
 from data_sources import DataError
 
 PROGRAMS = {
@@ -35,6 +38,11 @@ Rounds = dict[str, list[Run]]
 
 
 def main() -> int:
+    return cli.run_door("speed.py", bench, None)
+
+
+def bench(argv: Sequence[str]) -> int:
+    """Measures, writes and prints; returns the exit code."""
     parser = argparse.ArgumentParser(description="Times train.py beside the lesson's loop, in one run.")
     parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[32, 128, 512])
@@ -43,18 +51,19 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=60_000, help="images per epoch")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     runs.folder_for_results(parser, options.out)
     if min(options.rounds, options.epochs, options.rows, *options.batch_sizes) < 1 or options.rows > 60_000:
         parser.error("--rounds, --epochs, --batch_sizes and --rows must be at least 1, and --rows at most 60000")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: no GPU can be used here")
     try:
         with tempfile.TemporaryDirectory() as folder:
             data_dir = runs.torchvision_layout(options.data_dir, folder)
             jobs = [Job(data_dir, size, options.epochs, options.rows, options.device) for size in options.batch_sizes]
             measured = {job.batch_size: (job, *alternate(job, options.rounds)) for job in jobs}
-    except (DataError, RunError) as error:
-        print(f"speed.py: {error}", file=sys.stderr)
-        return 1 if isinstance(error, RunError) else 2
+    except (DataError, OSError) as error:
+        raise UserError(str(error)) from error
     rows = [row for job, rounds, limit in measured.values() for row in table(job, rounds, limit)]
     text = f"{machine(options.device)}; medians of {options.rounds} alternations, {options.epochs} epoch(s) of "
     text += f"{options.rows:,} images\n\n{markdown(HEADER, rows)}\n"

@@ -12,7 +12,7 @@ from callbacks.metrics import MetricsLogger
 from datamodule import Minibatches
 from gan_module import GAN
 
-REFRESH_S = 0.5  # a redraw takes some 5 ms
+REFRESH_S = 0.5  # a redraw takes milliseconds
 
 
 class TrainingProgress(ProgressBar):

@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -22,6 +22,8 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
+import cli
+from cli import UserError
 from data_sources import FOLDERS, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx
 from data_sources.digits import make_digits
 
@@ -183,11 +185,16 @@ def train_with_bar(dataset: str, images: Tensor, labels: Tensor) -> Judge:
 
 
 def main() -> int:
+    return cli.run_door("judge.py", make, None)
+
+
+def make(argv: Sequence[str]) -> int:
+    """Trains, writes and tests a judge; returns the exit code."""
     parser = argparse.ArgumentParser(description="Trains a judge and tests it.")
     parser.add_argument("--dataset", choices=sorted(FOLDERS), default="mnist")
     parser.add_argument("--data_dir", type=Path, help="where the images are; by default MNIST_DIR for mnist, else data")
     parser.add_argument("--out", type=Path, required=True, help="where the weights go")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     mnist_dir = os.environ.get("MNIST_DIR") if options.dataset == "mnist" else None
     data_dir = options.data_dir or Path(mnist_dir or "data")
     try:
@@ -197,9 +204,11 @@ def main() -> int:
         if paths is None:
             raise DataError(f"no {options.dataset} in {data_dir}; name its folder by --data_dir")
         arrays = idx.read_dataset(paths)
-    except DataError as error:
-        print(f"judge.py: {error}", file=sys.stderr)
-        return 2
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=options.out.parent):  # before minutes of training, not after them
+            pass
+    except (DataError, OSError) as error:
+        raise UserError(str(error)) from error
     save(train_with_bar(options.dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS]), options.out)
     judge = load(options.out)
     print(f"{options.out}: SHA-256 {judge.sha256}, {options.out.stat().st_size:,} bytes")

@@ -23,7 +23,7 @@ def test_every_image_once_an_epoch_with_a_smaller_last_batch(at_once: int, items
         loader.sampler.set_epoch(epoch)
         batches = [real for minibatches in loader for real in minibatches]
         assert [len(batch) for batch in batches] == [32, 32, 32, 4]
-        assert [len(minibatches) for minibatches in loader] == [
+        assert [len(list(minibatches)) for minibatches in loader] == [
             min(at_once, 4 - first) for first in range(0, 4, at_once)
         ]
         assert len(loader) == items
