@@ -83,7 +83,7 @@ class Parser(ArgumentParser):
             options = self.parse_args(configs + flags)
         except UnicodeDecodeError as error:
             raise UserError(f"--config: not a text file ({error.reason})") from error
-        for group in ("model", "data"):
+        for group in ("model", "data", "quality"):
             if not isinstance(options.get(group), Namespace):
                 raise UserError(f"--{group} must be a group of options, got {options.get(group)}")
         return options

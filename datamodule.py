@@ -64,8 +64,8 @@ class MNISTDataModule(LightningDataModule):
         self.data_dir, self.data_dir_from = _data_dir(dataset, data_dir)
         self.own_dir = Path(data_dir or "data").expanduser()  # never MNIST_DIR: what is rendered does not go there
         self.fallback_reason = ""  # why `auto` became the digits
+        self.images, self.labels = torch.empty(0), torch.empty(0)  # the training set, all 60,000 rows
         self.train_images = torch.empty(0)
-        self.train_labels = torch.empty(0)
 
     @property
     def folder(self) -> Path:
@@ -111,8 +111,8 @@ class MNISTDataModule(LightningDataModule):
             if paths is None:
                 raise DataError(f"{self.folder} holds no {self.dataset}; prepare_data() fetches it")
             arrays = idx.read_dataset(paths)
-            self.train_images = arrays[TRAIN_IMAGES][: self.train_rows]
-            self.train_labels = arrays[TRAIN_LABELS][: self.train_rows]
+            self.images, self.labels = arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS]
+            self.train_images = self.images[: self.train_rows]
 
     def train_dataloader(self) -> "MinibatchLoader":
         """Minibatches (N, 1, 28, 28) in [-1, 1], on the device that trains, a few at a time."""

@@ -213,9 +213,9 @@ class GAN(LightningModule):
         return self.generator if self.ema is None else self.ema.module
 
     @torch.no_grad()
-    def sample(self, z: Tensor) -> Tensor:
-        """Images (N, 1, 28, 28) in [-1, 1] for latent vectors (N, latent_dim), drawn in eval mode."""
-        generator = self.sampling_generator
+    def sample(self, z: Tensor, generator: nn.Module | None = None) -> Tensor:
+        """Images (N, 1, 28, 28) in [-1, 1] for latent vectors (N, latent_dim), by `sampling_generator` or another, in eval mode."""
+        generator = generator or self.sampling_generator
         was_training = generator.training
         images = generator.eval()(z.to(next(generator.parameters())))
         generator.train(was_training)

@@ -12,6 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from callbacks.messages import LESSON_EPOCHS
+from callbacks.quality import QualityMonitor
 from cli import Parser, UserError
 from datamodule import MNISTDataModule, limited
 from gan_module import GAN
@@ -39,7 +40,7 @@ STRATEGIES = ("auto", "ddp", DDP)
 
 
 def build_parser() -> Parser:
-    """Trainer options at the top, the model's and the data's below."""
+    """Trainer options at the top, those of the model, the data and the quality scores below."""
     parser = Parser(REFUSED, prog="train.py", description="Trains a GAN on MNIST.")
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; may be repeated")
     parser.add_argument("--seed_everything", type=int, default=0, help="seed of every random draw; 0 or more")
@@ -48,6 +49,7 @@ def build_parser() -> Parser:
     )
     parser.add_class_arguments(GAN, "model", skip={"seed"})
     parser.add_class_arguments(MNISTDataModule, "data", skip={"seed", "limit", "steps_per_execution"})
+    parser.add_class_arguments(QualityMonitor, "quality", skip={"seed"})
     parser.add_class_arguments(Trainer, None, skip=NOT_OFFERED)
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
@@ -59,6 +61,7 @@ def what_must_not_change(options: Namespace, processes: int) -> dict[str, Any]:
     nested = {f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()}
     del nested["data.data_dir"], nested["model.steps_per_execution"]
     top = {key: options[key] for key in ("seed_everything", "precision", "limit_train_batches")}
+    top["quality.samples"] = options.quality.samples  # scores of few images differ from scores of many
     return top | nested | {"devices × num_nodes": processes}
 
 
@@ -76,7 +79,7 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     Raises:
         UserError: The Trainer refuses them, or they cannot work here.
     """
-    not_the_trainers = {"config", "seed_everything", "ckpt_path", "model", "data"}
+    not_the_trainers = {"config", "seed_everything", "ckpt_path", "model", "data", "quality"}
     arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
     if str(options.precision) in ("16", "16-mixed", "16-true"):
         raise UserError("--precision 16 needs loss scaling, which would hide the gradients; use bf16-mixed or 32-true")

@@ -1,6 +1,6 @@
 """A run folder, `lightning_logs/version_N/`: claimed by one process, resumed, read. Files in it change in one rename.
 
-Holds config.yaml, metrics.csv, TensorBoard's events, checkpoints/last.ckpt, samples/ and curves.png.
+Holds config.yaml, metrics.csv, TensorBoard's events, checkpoints/last.ckpt and best.ckpt, samples/ and curves.png.
 """
 
 import csv
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 LOGS = "lightning_logs"
-LAST = Path("checkpoints", "last.ckpt")
+LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
 
 

@@ -33,10 +33,12 @@ from callbacks.loggers import MetricsCSV, RunTensorBoard
 from callbacks.messages import RunMessages, how_to_resume
 from callbacks.metrics import MetricsLogger, TrainingDiverged
 from callbacks.progress import TrainingProgress
+from callbacks.quality import QualityMonitor
 from callbacks.samples import SampleGrids
 from cli import RunFailed, UserError
 from data_sources import DataError
 from datamodule import MNISTDataModule
+from evaluation.judge import JudgeError, judge_of
 from gan_module import GAN
 from options import (
     as_defaults,
@@ -75,11 +77,13 @@ def train(argv: Sequence[str]) -> int:
             checkpoint = run_folder.load_checkpoint(checkpoint_path)
             folder = run_folder.folder_of(checkpoint_path)
             options = resumed_options(parser, argv, folder, checkpoint)
-        gan, data = build_parts(options)
+        gan, data, quality = build_parts(options)
         arguments, probe = check_trainer_options(options, gan)
         check_batches(options, probe.world_size)
         if first:  # fetched and read before a run folder is claimed: bad data leaves nothing behind
             fetch(data, options)
+            if quality.every_n_epochs:
+                quality.judge = judge_of(data.dataset, data.images, data.labels, data.folder)
         kept = what_must_not_change(options, probe.world_size)
         if checkpoint_path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
@@ -89,11 +93,12 @@ def train(argv: Sequence[str]) -> int:
         if first and not options.fast_dev_run:
             options.ckpt_path = options.max_time = None  # of this process, not of the run
             folder, lock = open_folder(folder, options, parser.dump(options, skip_unset=False), probe)
-    except (DataError, RunFolderError) as error:
+    except (DataError, JudgeError, RunFolderError) as error:
         raise UserError(str(error)) from error
     updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     try:
-        trainer = Trainer(**arguments, **outputs(folder if first else None, kept, updates, options.enable_progress_bar))
+        parts = outputs(folder if first else None, kept, quality, updates, options.enable_progress_bar)
+        trainer = Trainer(**arguments, **parts)
         if options.fast_dev_run:  # Lightning takes its N for optimizer steps
             trainer.fit_loop.epoch_loop.max_steps = int(options.fast_dev_run) * (gan.d_steps + 1)
         code = fit(trainer, gan, data, folder, checkpoint_path)
@@ -137,8 +142,8 @@ def resumed_options(
     return options
 
 
-def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule]:
-    """The model, with initial weights from the seed alone, and the data; checks their options."""
+def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonitor]:
+    """The model, with initial weights from the seed alone, the data and who scores; checks their options."""
     seed = options.seed_everything
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed_everything must be 0 to {2**32 - 1}, got {seed}")
@@ -147,7 +152,7 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule]:
     try:
         loading = {"limit": options.limit_train_batches, "steps_per_execution": options.model.steps_per_execution}
         data = MNISTDataModule(**options.data, seed=seed, **loading)
-        return GAN(**options.model, seed=seed), data
+        return GAN(**options.model, seed=seed), data, QualityMonitor(**options.quality, seed=seed)
     except ValueError as error:
         raise UserError(f"--{error}") from error
     except (RuntimeError, TypeError, OverflowError) as error:  # what torch says of sizes beyond memory and int64
@@ -184,13 +189,18 @@ def open_folder(folder: Path | None, options: Namespace, config: str, probe: Tra
 
 
 def outputs(
-    folder: Path | None, kept: dict[str, Any], updates: int | None, show_progress: bool | None
+    folder: Path | None,
+    kept: dict[str, Any],
+    quality: QualityMonitor,
+    updates: int | None,
+    show_progress: bool | None,
 ) -> dict[str, Any]:
     """The Trainer's callbacks, loggers and plugins.
 
     Args:
         folder: The run folder; None on all processes but the first, and where nothing is kept.
         kept: Options that a checkpoint holds, so that a resumed run has them alike.
+        quality: Who scores the generator.
         updates: How many updates a resumed run has done.
         show_progress: False for no bar.
     """
@@ -199,16 +209,17 @@ def outputs(
         LambdaCallback(on_train_start=stop_between_steps),
         metrics,
         SampleGrids(folder, kept["seed_everything"]),
+        quality,
     ]
     if show_progress is not False:
-        callbacks.append(TrainingProgress(metrics))
-    callbacks.append(RunMessages(folder, metrics))
+        callbacks.append(TrainingProgress(metrics, quality))
+    callbacks.append(RunMessages(folder, metrics, quality))
     loggers: list[Any] = []
     if folder is not None:
         first_update = None if updates is None else updates + 1
         loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
         callbacks.append(Curves(folder))
-    callbacks.append(EpochCheckpoint(folder or Path(), kept))
+    callbacks.append(EpochCheckpoint(folder or Path(), kept, quality))
     return {"callbacks": callbacks, "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}
 
 

@@ -1,4 +1,4 @@
-"""The run as one figure: losses and discriminator probabilities over the updates."""
+"""The run as one figure: losses, discriminator probabilities and quality over the updates."""
 
 from pathlib import Path
 
@@ -12,6 +12,10 @@ from run_folder import read_metrics
 PANELS = (
     ("Loss (nats)", {"train/d_loss": "discriminator", "train/g_loss": "generator"}),
     ("Probability of being real", {"train/d_real": "D(x), real images", "train/d_fake": "D(G(z)), generated images"}),
+    (
+        "Distance from real images (FCD)",
+        {"val/fcd": "generated images", "val/raw_fcd": "without moving average", "val/floor_fcd": "real images"},
+    ),
 )
 
 
@@ -36,20 +40,26 @@ class Curves(Callback):
 
 
 def draw(rows: list[dict[str, float]]) -> Figure:
-    """Losses above, probabilities below, over updates and epochs.
+    """Losses above, probabilities and, where it was measured, quality below, over updates and epochs.
 
     Args:
         rows: Rows of metrics.csv.
     """
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    for axes, (label, curves) in zip(figure.subplots(len(PANELS), sharex=True), PANELS, strict=True):
+    panels = [(label, curves) for label, curves in PANELS if any(name in row for row in rows for name in curves)]
+    figure = Figure(figsize=(8, 3 * len(panels)), layout="constrained")
+    for axes, (label, curves) in zip(figure.subplots(len(panels), sharex=True), panels, strict=True):
         for name, legend in curves.items():
-            points = [(row["step"], row[name]) for row in rows if name in row]
-            axes.plot(*zip(*points, strict=True), label=legend, linewidth=1.2)
+            if points := [(row["step"], row[name]) for row in rows if name in row]:
+                axes.plot(
+                    *zip(*points, strict=True), label=legend, linewidth=1.2, marker="." if len(points) == 1 else ""
+                )
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.legend()
-    axes.axhline(0.5, color="gray", linestyle=":", linewidth=1)
-    axes.set_ylim(0, 1)
+        if label.startswith("Probability"):
+            axes.axhline(0.5, color="gray", linestyle=":", linewidth=1)
+            axes.set_ylim(0, 1)
+        if label.startswith("Distance"):
+            axes.set_yscale("log")
     axes.set_xlabel(f"Update ({rows[-1]['step'] / (rows[-1]['epoch'] + 1):,.0f} per epoch)")
     return figure

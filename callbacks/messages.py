@@ -8,8 +8,10 @@ from pathlib import Path
 from pytorch_lightning import Callback, Trainer
 
 from callbacks.metrics import MetricsLogger, epoch_is_whole
+from callbacks.quality import QualityMonitor
+from data_sources import VALIDATION_ROWS
 from gan_module import GAN
-from run_folder import LAST
+from run_folder import BEST, LAST
 
 LESSON_EPOCHS = 50
 
@@ -20,10 +22,11 @@ class RunMessages(Callback):
     Args:
         folder: The run folder; None where nothing is kept.
         metrics: Who counts the images.
+        quality: Who scores the generator.
     """
 
-    def __init__(self, folder: Path | None, metrics: MetricsLogger) -> None:
-        self.folder, self.metrics = folder, metrics
+    def __init__(self, folder: Path | None, metrics: MetricsLogger, quality: QualityMonitor) -> None:
+        self.folder, self.metrics, self.quality = folder, metrics, quality
         self._start = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
@@ -40,6 +43,14 @@ class RunMessages(Callback):
         print(f"Data     {data.dataset}, {len(data.train_images):,} images from {data.folder}")
         print(f"Model    parameters: {', '.join(sizes)}")
         print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
+        if floor := self.quality.floor:
+            every, held_out = self.quality.every_n_epochs, data.train_rows <= VALIDATION_ROWS.start
+            epochs = "each epoch" if every == 1 else f"every {every} epochs"
+            rows = "training rows 50,000 to 59,999" + (", held out" if held_out else ", which it is trained on as well")
+            print(f"Quality  {self.quality.samples:,} images {epochs} against {rows}")
+            print(
+                f"         (real images reach FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f})"
+            )
         if self.folder is not None:
             resumed = f", resumed after {gan.updates:,} updates" if gan.updates else ""
             print(f"Run      {relative(self.folder)}{resumed}", flush=True)
@@ -56,6 +67,9 @@ class RunMessages(Callback):
         print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
         if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
+        if scores := self.quality.latest:
+            best = f"best FCD {self.quality.best_fcd:.1f} after epoch {self.quality.best_epoch}: {folder / BEST}"
+            print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f}; {best}")
         print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
         print(f"  curves       {folder}/curves.png")
         print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}")

@@ -62,8 +62,6 @@ class MetricsLogger(Callback):
             self._log(trainer, gan, [gan.updates])
         if not all(bool(weights.isfinite().all()) for weights in gan.state_dict().values()):
             raise TrainingDiverged(_message(trainer, gan.updates, "a weight", "not a finite number"))
-        for logger in trainer.loggers:
-            logger.save()  # before the checkpoint, which promises that all up to it is on disk
 
     def _log(self, trainer: Trainer, gan: GAN, points: list[int]) -> None:
         """Logs at each point, a number of updates, the mean over the updates since the point before."""

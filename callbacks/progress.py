@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from callbacks.metrics import MetricsLogger
+from callbacks.quality import QualityMonitor
 from datamodule import Minibatches
 from gan_module import GAN
 
@@ -20,11 +21,12 @@ class TrainingProgress(ProgressBar):
 
     Args:
         metrics: Whose latest means are shown.
+        quality: Whose latest score is shown.
     """
 
-    def __init__(self, metrics: MetricsLogger) -> None:
+    def __init__(self, metrics: MetricsLogger, quality: QualityMonitor) -> None:
         super().__init__()
-        self.metrics = metrics
+        self.metrics, self.quality = metrics, quality
         self.console = Console()
         self.bar: Progress | None = None
         self._drawn = 0.0
@@ -47,10 +49,10 @@ class TrainingProgress(ProgressBar):
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[measured]}"),
         )
         self.bar = Progress(*columns, console=self.console, auto_refresh=False)
-        self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, losses="")
+        self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, measured="")
         self.bar.start()
         self._draw(trainer, gan)
 
@@ -65,7 +67,7 @@ class TrainingProgress(ProgressBar):
             self._draw(trainer, gan)
         elif self._enabled and trainer.is_global_zero:
             speed = self.metrics.latest["train/images_per_second"]
-            self.console.print(f"{_epoch(trainer)}  {self._losses()}  {speed:,.0f} images/s", highlight=False)
+            self.console.print(f"{_epoch(trainer)}  {self._measured()}  {speed:,.0f} images/s", highlight=False)
 
     def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
         self._stop()
@@ -77,12 +79,13 @@ class TrainingProgress(ProgressBar):
         assert self.bar is not None
         description = _epoch(trainer)
         task = self.bar.task_ids[0]
-        self.bar.update(task, completed=gan.updates, description=description, losses=self._losses(), refresh=True)
+        self.bar.update(task, completed=gan.updates, description=description, measured=self._measured(), refresh=True)
         self._drawn = time.monotonic()
 
-    def _losses(self) -> str:
-        latest = self.metrics.latest
-        return f"d_loss {latest['train/d_loss']:.3f} g_loss {latest['train/g_loss']:.3f}" if latest else ""
+    def _measured(self) -> str:
+        latest = self.metrics.latest | self.quality.latest
+        shown = {"d_loss": ("train/d_loss", ".3f"), "g_loss": ("train/g_loss", ".3f"), "FCD": ("val/fcd", ".1f")}
+        return " ".join(f"{name} {latest[key]:{form}}" for name, (key, form) in shown.items() if key in latest)
 
     def _stop(self) -> None:
         if self.bar is not None:

@@ -11,6 +11,7 @@ TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 TRAIN_ROWS, TEST_ROWS = 60_000, 10_000
+VALIDATION_ROWS = slice(50_000, 60_000)  # of the training set, as in Goodfellow et al. 2014
 
 
 class DataError(Exception):

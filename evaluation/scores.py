@@ -33,13 +33,17 @@ class Reference:
 
 
 def feature_scores(images: Tensor, reference: Reference) -> dict[str, float]:
-    """What the judge's features and opinions say of images (N, 1, 28, 28) in [-1, 1]."""
+    """What the judge's features and opinions say of images (N, 1, 28, 28) in [-1, 1].
+
+    KID and the neighbours' scores take as many real images as generated ones, the first; FCD takes all.
+    """
     features, probabilities = reference.judge.opinion(images)
     shares = metrics.histogram(probabilities)
-    neighbours = metrics.prdc(features, reference.features)
+    alike_many = reference.features[: len(features)]
+    neighbours = metrics.prdc(features, alike_many)
     return {
         "fcd": metrics.fcd(features, reference.features),
-        "kid": metrics.kid(features, reference.features),
+        "kid": metrics.kid(features, alike_many),
         "classifier_score": metrics.classifier_score(probabilities),
         "precision": neighbours.precision,
         "recall": neighbours.recall,

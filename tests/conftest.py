@@ -47,9 +47,10 @@ def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 @pytest.fixture
 def small(images_dir: Path) -> list[str]:
-    """Options of a run of a second: two epochs of 10 updates on 600 images."""
+    """Options of a run of a second: two epochs of 10 updates on 600 images, not scored."""
     data = ["--data.data_dir", str(images_dir), "--data.train_rows", "600", "--data.batch_size", "64"]
-    return [*data, "--accelerator", "cpu", "--max_epochs", "2", "--log_every_n_steps", "4"]
+    quick = ["--accelerator", "cpu", "--max_epochs", "2", "--log_every_n_steps", "4", "--quality.every_n_epochs", "0"]
+    return [*data, *quick]
 
 
 @pytest.fixture

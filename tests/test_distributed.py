@@ -45,7 +45,18 @@ def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_pat
         else [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     )
     data = ["--data.data_dir", str(images_dir), "--data.train_rows", "513", "--data.batch_size", "64"]
-    command = [*start, str(ROOT / "train.py"), *DDP, *data, "--max_epochs", "2", "--model.ema_decay", "0.9"]
+    command = [
+        *start,
+        str(ROOT / "train.py"),
+        *DDP,
+        *data,
+        "--max_epochs",
+        "2",
+        "--model.ema_decay",
+        "0.9",
+        "--quality.samples",
+        "500",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "global batch 128 (2 processes × 64)" in done.stdout
@@ -54,7 +65,7 @@ def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_pat
     rows = run_folder.read_metrics(tmp_path / FOLDER)
     assert [row["step"] for row in rows] == [4, 8]  # 513 images: 256 for each rank
     assert len(list((tmp_path / FOLDER).glob("events.*"))) == 1
-    assert [p.name for p in (tmp_path / FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert sorted(p.name for p in (tmp_path / FOLDER / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     assert yaml.safe_load((tmp_path / FOLDER / "config.yaml").read_text())["strategy"] == "ddp"
 
 

@@ -31,6 +31,7 @@ OPTIONS = [
     *("--data.train_rows", "3200", "--data.batch_size", "64", "--max_epochs", str(EPOCHS), "--log_every_n_steps", "30"),
     *("--model.generator_widths", "[64]", "--model.discriminator_widths", "[64]"),
     *("--model.ema_decay", "0.99", "--model.dropout", "0.2", "--model.batch_norm", "true", "--accelerator", "cpu"),
+    *("--quality.every_n_epochs", "10", "--quality.samples", "500"),
 ]
 
 
@@ -77,7 +78,7 @@ def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Pat
         err = kill_after_an_epoch(process, broken, number, wait)
         done = epochs_done(broken)
         assert 0 < done < EPOCHS, f"kill {kill} after {wait:.3f} s came too late to test anything"
-        assert sorted(p.name for p in (broken / FOLDER / "checkpoints").glob("[!.]*")) == ["last.ckpt"]
+        assert {p.name for p in (broken / FOLDER / "checkpoints").glob("[!.]*")} <= {"best.ckpt", "last.ckpt"}
         if number == signal.SIGKILL:
             assert process.returncode == -number
         else:
@@ -110,7 +111,9 @@ def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Pat
     assert values[0] == values[1]
     pictures = [sorted(p.name for p in (d / FOLDER / "samples").iterdir()) for d in (whole, broken)]
     assert pictures[0] == pictures[1]
-    assert [p.name for p in (broken / FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert sorted(p.name for p in (broken / FOLDER / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    best = [torch.load(d / FOLDER / "checkpoints/best.ckpt", weights_only=True)["state_dict"] for d in (whole, broken)]
+    assert all(torch.equal(tensor, best[1][name]) for name, tensor in best[0].items())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")

@@ -119,8 +119,8 @@ def test_precisions_train(run: Run, small: list[str], precision: str) -> None:
     assert all(0 < row["train/d_real"] < 1 for row in run_folder.read_metrics(FOLDER))
 
 
-def weights(folder: Path = FOLDER) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+def weights(folder: Path = FOLDER, name: str = "last") -> dict[str, torch.Tensor]:
+    return torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
 
 
 def test_seeds_decide_everything_and_zero_is_one_of_them(run: Run, small: list[str]) -> None:
