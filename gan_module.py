@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 IMAGE_SHAPE = (1, 28, 28)
 PIXELS = 28 * 28
+Weights = list[Tensor] | tuple[Tensor, ...]
 
 
 class Generator(nn.Module):
@@ -68,7 +69,8 @@ class GAN(LightningModule):
         label_smoothing: One-sided: D's target for real images is 1 minus this; in [0, 0.5).
         dropout: Probability of dropping a hidden unit of D while it trains; in [0, 1).
         batch_norm: Batch normalization in G's hidden layers.
-        ema_decay: Decay per update of the moving average of G's weights that samples are drawn from; in [0, 1), 0 is off.
+        ema_decay: Decay per update n of the moving average of G's weights that samples are drawn from, at most
+            (1 + n) / (10 + n); in [0, 1), 0 is off.
         steps_per_execution: Updates per call of training_step, so that Lightning's loop is paid once for all; at least 1.
         seed: With the epoch and the rank, decides every draw inside the updates; at least 0.
 
@@ -115,7 +117,7 @@ class GAN(LightningModule):
         self.discriminator = Discriminator(discriminator_widths, dropout)
         self.ema: AveragedModel | None = None
         if ema_decay:
-            self.ema = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(ema_decay), use_buffers=True)
+            self.ema = AveragedModel(self.generator, multi_avg_fn=self._average, use_buffers=True)
             self.ema.requires_grad_(False)
 
     @staticmethod
@@ -201,6 +203,11 @@ class GAN(LightningModule):
             progress.increment_ready()
             progress.increment_completed()  # `global_step`
         return norm
+
+    def _average(self, averaged: Weights, current: Weights, updates: int | Tensor) -> None:
+        """Moves G's average on; early the decay is lower, (1 + n) / (10 + n), so that the first weights are soon forgotten."""
+        decay = min(self.hparams["ema_decay"], (1 + self.updates) / (10 + self.updates))
+        get_ema_multi_avg_fn(decay)(averaged, current, updates)
 
     def sample_latent(self, n: int) -> Tensor:
         """Draws z ~ N(0, I), (n, latent_dim), from the global generator of G's device."""

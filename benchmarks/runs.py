@@ -56,11 +56,11 @@ def loop(module: str, job: Job) -> Run:
 
 
 def train(job: Job, *options: str) -> Run:
-    """Runs `train.py` as a person in a terminal would, with all that it shows and writes."""
+    """Runs `train.py` as a person in a terminal would, with all that it shows and writes; the rivals score nothing, nor does it."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [f"--data.data_dir={job.data_dir}", f"--data.batch_size={job.batch_size}"]
         arguments += [f"--data.train_rows={job.rows}", f"--max_epochs={job.epochs}", f"--default_root_dir={folder}"]
-        arguments += ["--accelerator", "gpu" if job.device == "cuda" else "cpu"]
+        arguments += ["--accelerator", "gpu" if job.device == "cuda" else "cpu", "--quality.every_n_epochs=0"]
         start = time.time()
         out, peak = process([sys.executable, str(ROOT / "train.py"), *arguments, *options])
         run_folder = Path(folder) / "lightning_logs/version_0"
@@ -74,8 +74,12 @@ def train(job: Job, *options: str) -> Run:
     return Run(updates, images, seconds, first_grid - start + seconds / updates, peak)
 
 
-def process(command: list[str]) -> tuple[str, float]:
+def process(command: list[str], threads: int | None = None) -> tuple[str, float]:
     """Runs a command to its end; returns what it printed and its peak memory in MiB.
+
+    Args:
+        command: The program and its arguments.
+        threads: How many it computes with; by default as many as it likes.
 
     Raises:
         RunError: It failed.
@@ -85,6 +89,8 @@ def process(command: list[str]) -> tuple[str, float]:
         "FORCE_COLOR": "1",
         "COLUMNS": "120",
     }  # a live bar, as in a terminal
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
         try:

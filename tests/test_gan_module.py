@@ -167,12 +167,14 @@ def test_ema_is_the_running_average_of_the_generator() -> None:
         def on_train_batch_end(self, *args: object) -> None:
             self.weights.append(next(self.generator.parameters()).detach().clone())
 
-    gan = Recording(ema_decay=0.9)
+    gan = Recording(ema_decay=0.3)
     gan.weights = []
     fit(gan, updates=4, steps_per_execution=1)
     average = gan.weights[0]
-    for weights in gan.weights[1:]:
-        average = 0.9 * average + 0.1 * weights
+    for decay, weights in zip(
+        (3 / 12, 0.3, 0.3), gan.weights[1:], strict=True
+    ):  # (1 + n) / (10 + n), until that is more
+        average = decay * average + (1 - decay) * weights
     torch.testing.assert_close(next(gan.sampling_generator.parameters()).double(), average)
     assert not torch.equal(next(gan.generator.parameters()), average)
 

@@ -1,0 +1,111 @@
+"""The benchmarks of quality: runs are made once, scored, tabled and plotted; how good any recipe is, no test says."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import quality, runs, search, time_to_quality
+from benchmarks.quality import RUN
+
+Commands = list[list[str]]
+SCORES = {key: float(number) for number, key in enumerate(quality.SCORES)}
+
+
+@pytest.fixture
+def commands(small: list[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """train.py runs, but for a second; evaluate.py does not, its result is made up. The commands, as they come."""
+    seen: Commands = []
+    process = runs.process
+
+    def quick(command: list[str], threads: int | None = None) -> tuple[str, float]:
+        seen.append(command)
+        if command[1].endswith("train.py"):
+            return process([*command, *small, "--quality.every_n_epochs=1", "--quality.samples=500"], threads)
+        if command[1].endswith("evaluate.py"):
+            scores = {"raw": SCORES, "ema": {key: 2 * value for key, value in SCORES.items()}, "floor": SCORES}
+            out = Path(command[2]).with_name("last.evaluation.json")
+            out.write_text(json.dumps({"scores": scores}))
+            return "", 0.0
+        return process(command, threads)
+
+    monkeypatch.setattr(runs, "process", quick)
+    return seen
+
+
+def test_recipes_are_trained_once_and_tabled(
+    commands: Commands, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    arguments = ["--seeds", "2", "--configs", "lesson", "--out", str(tmp_path / "out"), "--epochs", "2"]
+    assert quality.bench(arguments) == 0
+    out = capsys.readouterr().out
+    programs = [Path(command[1]).name for command in commands]
+    assert sorted(programs) == ["evaluate.py"] * 2 + ["train.py"] * 2
+    assert {"--seed_everything=0", "--seed_everything=1"} <= {word for command in commands for word in command}
+    header, _, lesson, ema, floor = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
+    column = [cell.strip() for cell in header].index("coverage")
+    assert [row[0].strip() for row in (lesson, ema, floor)] == ["lesson", "lesson, ema", "real images"]
+    assert [row[column].strip() for row in (lesson, ema, floor)] == ["1.000 ± 0.000", "2.000 ± 0.000", "1.000"]
+    assert (tmp_path / "out/2_epochs_of_60000.png").stat().st_size > 5000
+    assert quality.bench(arguments) == 0
+    assert len(commands) == 4  # nothing was done again
+
+
+def test_a_run_that_broke_off_is_done_anew(commands: Commands, tmp_path: Path) -> None:
+    (tmp_path / "run" / RUN).mkdir(parents=True)
+    quality.trained(tmp_path / "run", [], 1)
+    assert (tmp_path / "run" / RUN / "checkpoints/last.ckpt").is_file()
+    quality.trained(tmp_path / "run", [], 1)
+    assert len(commands) == 1
+
+
+def test_the_spread_is_the_sample_standard_deviation() -> None:
+    assert quality.mean_and_std([1.0, 3.0], "{:.2f}") == "2.00 ± 1.41"
+    assert quality.mean_and_std([1.0], "{:.2f}") == "1.00"
+
+
+def test_candidates_train_on_other_rows_than_they_are_scored_on(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Scored in earnest, on fewer samples, and sorted by FCD."""
+    candidates = {"one": ["--model.lr=1e-9"], "other": ["--model.lr=1e-3"]}
+    monkeypatch.setattr(search, "CANDIDATES", candidates)
+    monkeypatch.setattr(search, "SAMPLES", 1000)
+    assert search.search(["--only", *candidates, "--out", str(tmp_path / "out")]) == 0
+    assert all("--data.train_rows=50000" in command for command in commands)
+    table = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert {row[0].strip() for row in table[2:]} == {"one", "other"}
+    assert float(table[3][1]) > float(table[2][1]) > 50  # FCD of next to nothing learned
+
+
+def test_time_to_quality(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def loop(module: str, job: runs.Job) -> runs.Run:
+        return runs.Run(updates=1, images=1, seconds=20.0 * job.epochs, startup=1.0, peak_mib=1.0)
+
+    monkeypatch.setattr(runs, "loop", loop)
+    monkeypatch.setattr(runs, "torchvision_layout", lambda data_dir, to: to)
+    arguments = ["--epochs", "2", "--target"]
+    assert time_to_quality.bench([*arguments, "10"]) == 0  # the made-up FCD is 0
+    out = capsys.readouterr().out
+    assert "20.0 s per epoch, so 1000 s for 50 epochs" in out
+    assert "2 epochs of the recipe" in out
+    assert time_to_quality.bench([*arguments, "-1"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("bench", "arguments"),
+    [
+        (quality.bench, ["--rows", "60001"]),
+        (quality.bench, ["--configs", "nonsense"]),
+        (search.search, ["--only", "nonsense"]),
+        (time_to_quality.bench, []),  # no target, and none was measured
+    ],
+)
+def test_bad_input(bench: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench(arguments)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
