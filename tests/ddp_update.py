@@ -27,7 +27,7 @@ class GivenNoise(GAN):
 def main(devices: int, out: str, strategy: str) -> None:
     torch.manual_seed(0)
     images = torch.randint(256, (N * UPDATES, 1, 28, 28), dtype=torch.uint8)
-    gan = GivenNoise(d_steps=2)
+    gan = GivenNoise(d_steps=2, r1=0.3)
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = Trainer(accelerator="cpu", devices=devices, strategy=strategy, precision="64-true", max_epochs=1, **quiet)
     shuffle = EpochShuffle(N * UPDATES, seed=0, rank=trainer.global_rank, world_size=devices)

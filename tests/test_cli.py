@@ -170,7 +170,7 @@ def test_help_has_every_option_with_help_and_default(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         train.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for option in ("latent_dim", "lr_g", "d_steps", "label_smoothing", "dropout", "batch_norm", "ema_decay"):
+    for option in ("latent_dim", "lr_g", "d_steps", "r1", "batch_norm", "ema_decay"):
         assert f"--model.{option}" in text
     assert "one-sided" in text.lower()
     assert "default: 0.0002" in text

@@ -136,9 +136,9 @@ def test_seeds_decide_everything_and_zero_is_one_of_them(run: Run, small: list[s
 def test_drawing_samples_changes_nothing_that_is_learned(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(*small, "--model.dropout", "0.2")
+    run(*small, "--model.r1", "0.2")
     monkeypatch.setattr(train, "SampleGrids", lambda *args: train.LambdaCallback())
-    run(*small, "--model.dropout", "0.2")
+    run(*small, "--model.r1", "0.2")
     first, second = weights(), weights(Path("lightning_logs/version_1"))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -192,7 +192,7 @@ def test_how_many_updates_a_training_step_runs_changes_nothing_that_is_learned_o
     run: Run, small: list[str]
 ) -> None:
     for at_once in ("1", "3", "32"):
-        run(*small, "--model.steps_per_execution", at_once, "--model.dropout", "0.2", "--model.ema_decay", "0.9")
+        run(*small, "--model.steps_per_execution", at_once, "--model.r1", "0.2", "--model.ema_decay", "0.9")
     folders = [Path(f"lightning_logs/version_{number}") for number in range(3)]
     first, *others = (weights(folder) for folder in folders)
     assert all(torch.equal(first[name], other[name]) for other in others for name in first)
