@@ -71,6 +71,7 @@ def bench(argv: Sequence[str]) -> int:
     def train_and_score(config: str, seed: int) -> None:
         flags = ["--config", str(runs.ROOT / f"configs/{config}.yaml"), *CONFIGS[config], f"--seed_everything={seed}"]
         flags += [f"--max_epochs={options.epochs}", f"--data.train_rows={options.rows}"]
+        flags.append(f"--quality.every_n_epochs={max(1, options.epochs // 10)}")
         flags += [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
         trained(folders[config][seed], flags, threads)
         checkpoint = folders[config][seed] / RUN / "checkpoints/last.ckpt"
@@ -147,7 +148,7 @@ def plot(folders: dict[str, list[Path]], held_out: bool) -> Figure:
             if config == "lesson":
                 curves = [("val/raw_fcd", "lesson", "-"), ("val/fcd", "lesson, ema", ":")]
             for key, label, style in curves:
-                x, y = [row["epoch"] + 1 for row in rows], [row[key] for row in rows]
+                x, y = [row["epoch"] + 1 for row in rows], [row[key] for row in rows if key in row]
                 axes.plot(x, y, style, color=f"C{number}", linewidth=1.2, label=label if seed == 0 else None)
     axes.axhline(rows[-1]["val/floor_fcd"], color="gray", linestyle="--", label="real images")
     axes.set(yscale="log", xlabel="Epoch", ylabel=f"FCD, 2,000 images, {'held-out' if held_out else 'training'} rows")
