@@ -16,8 +16,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-IMAGE_SHAPE = (1, 28, 28)
-PIXELS = 28 * 28
+IMAGE_SHAPE, PIXELS = (1, 28, 28), 28 * 28
 R1_INTERVAL = 4  # R1 is reckoned at every 4th update, times 4: nearly as good, and cheaper (Karras et al. 2020)
 Weights = list[Tensor] | tuple[Tensor, ...]
 
@@ -67,8 +66,7 @@ class GAN(LightningModule):
         d_steps: D steps before each G step, on the update's real images and fresh fakes; at least 1.
         r1: Weight of R1, a penalty on D's gradient at real images (Mescheder et al. 2018); at least 0.
         batch_norm: Batch normalization in G's hidden layers.
-        ema_decay: Decay per update n of the moving average of G's weights that samples are drawn from, at most
-            (1 + n) / (10 + n); in [0, 1), 0 is off.
+        ema_decay: Decay per update of the moving average of G's weights that samples come from; in [0, 1), 0 is off.
         steps_per_execution: Updates per call of training_step, so that Lightning's loop is paid once for all; at least 1.
         seed: With the epoch and the rank, decides every draw inside the updates; at least 0.
 
@@ -95,31 +93,28 @@ class GAN(LightningModule):
         super().__init__()
         generator_widths, discriminator_widths = list(generator_widths), list(discriminator_widths)
         betas = (float(betas[0]), float(betas[1]))
-        self._check("latent_dim", latent_dim, latent_dim >= 1, "at least 1")
-        for name, widths in (("generator_widths", generator_widths), ("discriminator_widths", discriminator_widths)):
-            self._check(name, widths, bool(widths) and min(widths) >= 1, "one or more widths of at least 1")
-        self._check("lr", lr, 0 < lr < float("inf"), "above 0")
-        for name, rate in (("lr_g", lr_g), ("lr_d", lr_d)):
-            self._check(name, rate, rate is None or 0 <= rate < float("inf"), "at least 0")
-        self._check("betas", list(betas), all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)")
-        self._check("d_steps", d_steps, d_steps >= 1, "at least 1")
-        self._check("r1", r1, 0 <= r1 < float("inf"), "at least 0")
-        self._check("ema_decay", ema_decay, 0 <= ema_decay < 1, "in [0, 1)")
-        self._check("steps_per_execution", steps_per_execution, steps_per_execution >= 1, "at least 1")
         self.save_hyperparameters()
+        for option, legal, legal_range in (
+            ("latent_dim", latent_dim >= 1, "at least 1"),
+            ("generator_widths", min(generator_widths, default=0) >= 1, "one or more widths of at least 1"),
+            ("discriminator_widths", min(discriminator_widths, default=0) >= 1, "one or more widths of at least 1"),
+            ("lr", 0 < lr < float("inf"), "above 0"),
+            ("lr_g", 0 <= (lr_g or 0) < float("inf"), "at least 0"),
+            ("lr_d", 0 <= (lr_d or 0) < float("inf"), "at least 0"),
+            ("betas", all(0 <= beta < 1 for beta in betas), "two numbers in [0, 1)"),
+            ("d_steps", d_steps >= 1, "at least 1"),
+            ("r1", 0 <= r1 < float("inf"), "at least 0"),
+            ("ema_decay", 0 <= ema_decay < 1, "in [0, 1)"),
+            ("steps_per_execution", steps_per_execution >= 1, "at least 1"),
+        ):
+            if not legal:
+                raise ValueError(f"model.{option} must be {legal_range}, got {self.hparams[option]}")
         self.automatic_optimization = False
         self.latent_dim, self.d_steps, self.r1 = latent_dim, d_steps, r1
         self.generator = Generator(latent_dim, generator_widths, batch_norm)
         self.discriminator = Discriminator(discriminator_widths)
-        self.ema: AveragedModel | None = None
-        if ema_decay:
-            self.ema = AveragedModel(self.generator, multi_avg_fn=self._average, use_buffers=True)
-            self.ema.requires_grad_(False)
-
-    @staticmethod
-    def _check(option: str, value: object, legal: bool, legal_range: str) -> None:
-        if not legal:
-            raise ValueError(f"model.{option} must be {legal_range}, got {value}")
+        average = AveragedModel(self.generator, multi_avg_fn=self._average, use_buffers=True).requires_grad_(False)
+        self.ema = average if ema_decay else None
 
     @property
     def updates(self) -> int:
@@ -163,8 +158,7 @@ class GAN(LightningModule):
         for _ in range(self.d_steps):
             with torch.no_grad():
                 fake = self.generator(self.sample_latent(len(real)))
-            penalized = self.r1 > 0 and self.updates % R1_INTERVAL == 0
-            real.requires_grad_(penalized)
+            real.requires_grad_(penalized := self.r1 > 0 and self.updates % R1_INTERVAL == 0)
             real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).chunk(2)  # one pass over both
             d_loss = bce(real_logits, 1.0) + bce(fake_logits, 0.0)
             penalty = R1_INTERVAL * self.r1 * r1_penalty(real, real_logits) if penalized else 0.0
@@ -204,7 +198,7 @@ class GAN(LightningModule):
         return norm
 
     def _average(self, averaged: Weights, current: Weights, updates: int | Tensor) -> None:
-        """Moves G's average on; early the decay is lower, (1 + n) / (10 + n), so that the first weights are soon forgotten."""
+        """Moves G's average on; at first the decay is (1 + n) / (10 + n), so that early weights are soon forgotten."""
         decay = min(self.hparams["ema_decay"], (1 + self.updates) / (10 + self.updates))
         get_ema_multi_avg_fn(decay)(averaged, current, updates)
 

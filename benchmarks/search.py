@@ -23,8 +23,21 @@ from evaluation import metrics
 from evaluation.judge import judge_of
 from evaluation.scores import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
 
-CANDIDATES: dict[str, list[str]] = {
+EMA, FAST = "--model.ema_decay=0.9998", "--model.lr=1e-3"
+SMALL_BATCH, BATCH_NORM, SLOW_D = "--data.batch_size=64", "--model.batch_norm=true", "--model.lr_d=5e-4"
+CANDIDATES: dict[str, list[str]] = {  # one thing after another; what a candidate adds stands at its end
     "lesson": [],
+    "lesson, EMA": [EMA],
+    "lr 1e-3": [EMA, FAST],
+    "R1 0.1": [EMA, FAST, "--model.r1=0.1"],
+    "batch norm": [EMA, FAST, "--model.r1=0.1", BATCH_NORM],
+    "batch 64": [EMA, FAST, "--model.r1=0.1", BATCH_NORM, SMALL_BATCH],
+    "slower D": [EMA, FAST, "--model.r1=0.1", BATCH_NORM, SMALL_BATCH, SLOW_D],
+    "R1 0.3": [EMA, FAST, BATCH_NORM, SMALL_BATCH, SLOW_D, "--model.r1=0.3"],
+    "R1 1": [EMA, FAST, BATCH_NORM, SMALL_BATCH, SLOW_D, "--model.r1=1"],
+    "no batch norm": [EMA, FAST, SMALL_BATCH, SLOW_D, "--model.r1=0.3"],
+    "wide G": [EMA, FAST, BATCH_NORM, SMALL_BATCH, SLOW_D, "--model.r1=0.3", "--model.generator_widths=[512,1024]"],
+    "best": ["--config", str(runs.ROOT / "configs/best.yaml")],
 }
 HEADER = ("candidate", "FCD", "coverage", "KL of classes", "Parzen", "options")
 
