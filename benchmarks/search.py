@@ -23,20 +23,27 @@ from evaluation import metrics
 from evaluation.judge import judge_of
 from evaluation.scores import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
 
-EMA, FAST = "--model.ema_decay=0.9998", "--model.lr=1e-3"
-SMALL_BATCH, BATCH_NORM, SLOW_D = "--data.batch_size=64", "--model.batch_norm=true", "--model.lr_d=5e-4"
-CANDIDATES: dict[str, list[str]] = {  # one thing after another; what a candidate adds stands at its end
+FIRST = ["--model.ema_decay=0.9998", "--model.lr=1e-3", "--model.r1=0.1", "--model.batch_norm=true"]
+THEN = [*FIRST, "--data.batch_size=64", "--model.lr_d=5e-4"]
+LAST = [*THEN, "--model.generator_widths=[512,512]", "--model.betas=[0,0.99]"]
+CANDIDATES: dict[str, list[str]] = {  # in the order of the search: each group stands on the best of those before it
     "lesson": [],
-    "lesson, EMA": [EMA],
-    "lr 1e-3": [EMA, FAST],
-    "R1 0.1": [EMA, FAST, "--model.r1=0.1"],
-    "batch norm": [EMA, FAST, "--model.r1=0.1", BATCH_NORM],
-    "batch 64": [EMA, FAST, "--model.r1=0.1", BATCH_NORM, SMALL_BATCH],
-    "slower D": [EMA, FAST, "--model.r1=0.1", BATCH_NORM, SMALL_BATCH, SLOW_D],
-    "R1 0.3": [EMA, FAST, BATCH_NORM, SMALL_BATCH, SLOW_D, "--model.r1=0.3"],
-    "R1 1": [EMA, FAST, BATCH_NORM, SMALL_BATCH, SLOW_D, "--model.r1=1"],
-    "no batch norm": [EMA, FAST, SMALL_BATCH, SLOW_D, "--model.r1=0.3"],
-    "wide G": [EMA, FAST, BATCH_NORM, SMALL_BATCH, SLOW_D, "--model.r1=0.3", "--model.generator_widths=[512,1024]"],
+    "EMA": FIRST[:1],
+    "lr 1e-3": FIRST[:2],
+    "R1": FIRST[:3],
+    "batch norm": FIRST,
+    "batch 64": [*FIRST, "--data.batch_size=64"],
+    "slower D": THEN,
+    "R1 0.3": [*THEN, "--model.r1=0.3"],
+    "R1 1": [*THEN, "--model.r1=1"],
+    "no batch norm": [*THEN, "--model.batch_norm=false"],
+    "G 512-512": [*THEN, "--model.generator_widths=[512,512]"],
+    "G 512-1024": [*THEN, "--model.generator_widths=[512,1024]"],
+    "lr 2e-3": [*THEN, "--model.lr=2e-3", "--model.lr_d=1e-3"],
+    "betas 0, 0.99": LAST,
+    "betas 0, 0.9": [*LAST, "--model.betas=[0,0.9]"],
+    "z of 32": [*LAST, "--model.latent_dim=32"],
+    "z of 16": [*LAST, "--model.latent_dim=16"],
     "best": ["--config", str(runs.ROOT / "configs/best.yaml")],
 }
 HEADER = ("candidate", "FCD", "coverage", "KL of classes", "Parzen", "options")
