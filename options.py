@@ -83,6 +83,8 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
     if str(options.precision) in ("16", "16-mixed", "16-true"):
         raise UserError("--precision 16 needs loss scaling, which would hide the gradients; use bf16-mixed or 32-true")
+    if options.precision == "bf16-true" and options.model.ema_decay:
+        raise UserError("--model.ema_decay averages in steps too small for bf16-true; use bf16-mixed or 32-true")
     if options.log_every_n_steps is None or options.log_every_n_steps < 1:
         raise UserError(f"--log_every_n_steps must be at least 1, got {options.log_every_n_steps}")
     for name in ("max_epochs", "max_steps"):

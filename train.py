@@ -38,7 +38,7 @@ from callbacks.samples import SampleGrids
 from cli import RunFailed, UserError
 from data_sources import DataError
 from datamodule import MNISTDataModule
-from evaluation.judge import JudgeError, judge_of
+from evaluation.judge import SHIPPED, JudgeError, judge_of
 from gan_module import GAN
 from options import (
     as_defaults,
@@ -82,18 +82,21 @@ def train(argv: Sequence[str]) -> int:
         check_batches(options, probe.world_size)
         if first:  # fetched and read before a run folder is claimed: bad data leaves nothing behind
             fetch(data, options)
-            if quality.every_n_epochs:
-                quality.judge = judge_of(data.dataset, data.images, data.labels, data.folder)
         kept = what_must_not_change(options, probe.world_size)
         if checkpoint_path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
             run_folder.check_resumable(checkpoint_path, checkpoint, kept, *limits)
             run_folder.check_weights(checkpoint_path, checkpoint, gan.state_dict())
+            quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
+        if first and quality.every_n_epochs and not (options.fast_dev_run and data.dataset not in SHIPPED):
+            quality.judge = judge_of(data.dataset, data.images, data.labels, data.folder)
         lock = None
         if first and not options.fast_dev_run:
             options.ckpt_path = options.max_time = None  # of this process, not of the run
             folder, lock = open_folder(folder, options, parser.dump(options, skip_unset=False), probe)
-    except (DataError, JudgeError, RunFolderError) as error:
+    except JudgeError as error:
+        raise UserError(f"{error}\nto train without scores: --quality.every_n_epochs 0") from error
+    except (DataError, RunFolderError) as error:
         raise UserError(str(error)) from error
     updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     try:

@@ -87,21 +87,26 @@ def bench(argv: Sequence[str]) -> int:
     header = ("", *(title for title, _ in SCORES.values()))
     text = f"{options.epochs} epochs of {options.rows:,} images, {options.seeds} seed(s), mean ± std over seeds; test set; "
     text += f"{machine('cpu')}\n\n{markdown(header, rows)}\n"
-    (options.out / f"{length}.md").write_text(text)
-    (options.out / f"{length}.json").write_text(json.dumps(columns, indent=1))
-    plot(folders, options.rows <= VALIDATION_ROWS.start).savefig(options.out / f"{length}.png", dpi=120)
-    print(f"\n{text}\nWritten to {options.out}/{length}.md, .json and .png")
+    name = length if len(folders) == len(CONFIGS) else "_".join([*folders, length])
+    (options.out / f"{name}.md").write_text(text)
+    (options.out / f"{name}.json").write_text(json.dumps(columns, indent=1))
+    plot(folders, options.rows <= VALIDATION_ROWS.start).savefig(options.out / f"{name}.png", dpi=120)
+    print(f"\n{text}\nWritten to {options.out}/{name}.md, .json and .png")
     return 0
 
 
 def trained(folder: Path, flags: list[str], threads: int) -> None:
-    """Trains a run into `folder`, unless it is there already; one that broke off is done anew."""
-    if (folder / "done").is_file():
+    """Trains a run into `folder`, unless it is there already; one that broke off, or had other options, is done anew."""
+    done, recipe = (
+        folder / "done",
+        "\n".join([*flags, *(Path(flag).read_text() for flag in flags if flag.endswith(".yaml"))]),
+    )
+    if done.is_file() and done.read_text() == recipe:
         return
     shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, str(runs.ROOT / "train.py"), *flags, f"--default_root_dir={folder}"]
     runs.process([*command, "--accelerator=cpu", "--enable_progress_bar=false"], threads)
-    (folder / "done").touch()
+    done.write_text(recipe)
 
 
 def all_at_once(work: Callable[..., None], arguments: Sequence[tuple[Any, ...]], at_once: int) -> None:
@@ -116,6 +121,8 @@ def all_at_once(work: Callable[..., None], arguments: Sequence[tuple[Any, ...]],
                 bar.advance(task)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for child in list(runs.CHILDREN):
+                child.terminate()
             raise
 
 
@@ -151,7 +158,9 @@ def plot(folders: dict[str, list[Path]], held_out: bool) -> Figure:
                 x, y = [row["epoch"] + 1 for row in rows], [row[key] for row in rows if key in row]
                 axes.plot(x, y, style, color=f"C{number}", linewidth=1.2, label=label if seed == 0 else None)
     axes.axhline(rows[-1]["val/floor_fcd"], color="gray", linestyle="--", label="real images")
-    axes.set(yscale="log", xlabel="Epoch", ylabel=f"FCD, 2,000 images, {'held-out' if held_out else 'training'} rows")
+    axes.set(
+        yscale="log", xlabel="Epoch", ylabel=f"FCD while training, {'held-out' if held_out else 'trained-on'} rows"
+    )
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

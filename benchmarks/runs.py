@@ -21,6 +21,7 @@ from data_sources import idx
 from datamodule import MNISTDataModule
 
 ROOT = Path(__file__).parents[1]
+CHILDREN: set[subprocess.Popen] = set()  # that run now
 TRAINED = re.compile(r"\(([\d,]+) updates\): ([\d,]+) images in ([\d.]+) s")
 
 
@@ -93,11 +94,14 @@ def process(command: list[str], threads: int | None = None) -> tuple[str, float]
         environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        CHILDREN.add(child)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:  # Ctrl-C: leave no process behind
             child.kill()
             raise
+        finally:
+            CHILDREN.discard(child)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)

@@ -20,12 +20,12 @@ from benchmarks.speed import markdown
 from cli import UserError
 from data_sources import TRAIN_IMAGES, TRAIN_LABELS, VALIDATION_ROWS, DataError
 from evaluation import metrics
-from evaluation.judge import judge_of
+from evaluation.judge import JudgeError, judge_of
 from evaluation.scores import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
 
 FIRST = ["--model.ema_decay=0.9998", "--model.lr=1e-3", "--model.r1=0.1", "--model.batch_norm=true"]
 THEN = [*FIRST, "--data.batch_size=64", "--model.lr_d=5e-4"]
-LAST = [*THEN, "--model.generator_widths=[512,512]", "--model.betas=[0,0.99]"]
+LAST = [*THEN, "--model.generator_widths=[512,512]", "--model.r1=0.2", "--model.betas=[0,0.99]"]
 CANDIDATES: dict[str, list[str]] = {  # in the order of the search: each group stands on the best of those before it
     "lesson": [],
     "EMA": FIRST[:1],
@@ -101,10 +101,11 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
         loaded = run_folder.load_checkpoint(checkpoint)
         gan = evaluate.generator_of(checkpoint, loaded)
         arrays, dataset, folder = evaluate.images_of(checkpoint, loaded, data_dir)
-    except (run_folder.RunFolderError, DataError) as error:
+        images = arrays[TRAIN_IMAGES]
+        judge = judge_of(dataset, images, arrays[TRAIN_LABELS], folder)
+    except (run_folder.RunFolderError, DataError, JudgeError) as error:
         raise UserError(str(error)) from error
-    images = arrays[TRAIN_IMAGES]
-    reference = Reference(judge_of(dataset, images, arrays[TRAIN_LABELS], folder), images[VALIDATION_ROWS])
+    reference = Reference(judge, images[VALIDATION_ROWS])
     generated = draw(gan.sampling_generator, gan.latent_dim, SAMPLES, seed=0)
     sigma_rows, scored_rows = images[PARZEN_VALIDATION], images[PARZEN_VALIDATION.stop : VALIDATION_ROWS.stop]
     window = metrics.parzen((generated.double() + 1) / 2, sigma_rows.double() / 255, scored_rows.double() / 255)

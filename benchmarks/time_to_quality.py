@@ -40,7 +40,10 @@ def bench(argv: Sequence[str]) -> int:
     if options.target is None:
         if not MEASURED.is_file():
             parser.error(f"{MEASURED} is not there: name the --target, or measure it by benchmarks.quality first")
-        options.target = statistics.mean(scores["fcd"] for scores in json.loads(MEASURED.read_text())["lesson"])
+        try:
+            options.target = statistics.mean(scores["fcd"] for scores in json.loads(MEASURED.read_text())["lesson"])
+        except (ValueError, KeyError, TypeError):
+            parser.error(f"{MEASURED} is broken: remove it and run benchmarks.quality again, or name the --target")
     try:
         with tempfile.TemporaryDirectory() as folder:
             data_dir = runs.torchvision_layout(options.data_dir, folder)

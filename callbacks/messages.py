@@ -68,8 +68,10 @@ class RunMessages(Callback):
         if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
         if scores := self.quality.latest:
-            best = f"best FCD {self.quality.best_fcd:.1f} after epoch {self.quality.best_epoch}: {folder / BEST}"
-            print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f}; {best}")
+            print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f} ", end="")
+            print(f"after epoch {self.quality.latest_epoch}")
+        if epoch := self.quality.best_epoch:
+            print(f"  best         FCD {self.quality.best_fcd:.1f} after epoch {epoch}: {folder / BEST}")
         print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
         print(f"  curves       {folder}/curves.png")
         print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}")

@@ -30,6 +30,7 @@ class TrainingProgress(ProgressBar):
         self.console = Console()
         self.bar: Progress | None = None
         self._drawn = 0.0
+        self._epoch = 0  # that runs, from 0
         self._enabled = True
 
     def disable(self) -> None:
@@ -62,6 +63,9 @@ class TrainingProgress(ProgressBar):
         if self.bar is not None and time.monotonic() - self._drawn > REFRESH_S:
             self._draw(trainer, gan)
 
+    def on_train_epoch_start(self, trainer: Trainer, gan: GAN) -> None:
+        self._epoch = trainer.current_epoch
+
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
         if self.bar is not None:
             self._draw(trainer, gan)
@@ -85,7 +89,9 @@ class TrainingProgress(ProgressBar):
     def _measured(self) -> str:
         latest = self.metrics.latest | self.quality.latest
         shown = {"d_loss": ("train/d_loss", ".3f"), "g_loss": ("train/g_loss", ".3f"), "FCD": ("val/fcd", ".1f")}
-        return " ".join(f"{name} {latest[key]:{form}}" for name, (key, form) in shown.items() if key in latest)
+        texts = [f"{name} {latest[key]:{form}}" for name, (key, form) in shown.items() if key in latest]
+        scored = self.quality.latest_epoch
+        return " ".join(texts) + (f" (epoch {scored})" if 0 < scored <= self._epoch else "")
 
     def _stop(self) -> None:
         if self.bar is not None:

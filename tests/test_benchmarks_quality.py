@@ -10,7 +10,7 @@ from benchmarks import quality, runs, search, time_to_quality
 from benchmarks.quality import RUN
 
 Commands = list[list[str]]
-SCORES = {key: float(number) for number, key in enumerate(quality.SCORES)}
+SCORES = {key: float(number) for number, key in enumerate(quality.SCORES, start=1)}
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_recipes_are_trained_once_and_tabled(
     header, _, lesson, ema, floor = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
     column = [cell.strip() for cell in header].index("coverage")
     assert [row[0].strip() for row in (lesson, ema, floor)] == ["lesson", "lesson, ema", "real images"]
-    assert [row[column].strip() for row in (lesson, ema, floor)] == ["1.000 ± 0.000", "2.000 ± 0.000", "1.000"]
-    assert (tmp_path / "out/2_epochs_of_60000.png").stat().st_size > 5000
+    assert [row[column].strip() for row in (lesson, ema, floor)] == ["2.000 ± 0.000", "4.000 ± 0.000", "2.000"]
+    assert (tmp_path / "out/lesson_2_epochs_of_60000.png").stat().st_size > 5000
     assert quality.bench(arguments) == 0
     assert len(commands) == 4  # nothing was done again
 
@@ -58,6 +58,8 @@ def test_a_run_that_broke_off_is_done_anew(commands: Commands, tmp_path: Path) -
     assert (tmp_path / "run" / RUN / "checkpoints/last.ckpt").is_file()
     quality.trained(tmp_path / "run", [], 1)
     assert len(commands) == 1
+    quality.trained(tmp_path / "run", ["--model.lr=1e-3"], 1)  # another recipe under the same name
+    assert len(commands) == 2
 
 
 def test_the_spread_is_the_sample_standard_deviation() -> None:
@@ -88,11 +90,11 @@ def test_time_to_quality(
     monkeypatch.setattr(runs, "loop", loop)
     monkeypatch.setattr(runs, "torchvision_layout", lambda data_dir, to: to)
     arguments = ["--epochs", "2", "--target"]
-    assert time_to_quality.bench([*arguments, "10"]) == 0  # the made-up FCD is 0
+    assert time_to_quality.bench([*arguments, "2"]) == 0  # the made-up FCD of the moving average
     out = capsys.readouterr().out
     assert "20.0 s per epoch, so 1000 s for 50 epochs" in out
     assert "2 epochs of the recipe" in out
-    assert time_to_quality.bench([*arguments, "-1"]) == 1
+    assert time_to_quality.bench([*arguments, "1.9"]) == 1
 
 
 @pytest.mark.parametrize(

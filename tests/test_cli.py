@@ -54,7 +54,7 @@ def refused(run: Run, *argv: str) -> str:
         (["--data.train_rows", "60001"], "--data.train_rows must be 1 to 60000, got 60001"),
         (["--model.lr", "-1"], "--model.lr must be above 0, got -1.0"),
         (["--model.latent_dim", "0"], "--model.latent_dim must be at least 1, got 0"),
-        (["--model.betas", "[0.5,1.0]"], "--model.betas must be two numbers in [0, 1), got [0.5, 1.0]"),
+        (["--model.betas", "[0.5,1.0]"], "--model.betas must be two numbers in [0, 1), got (0.5, 1.0)"),
         (["--max_epochs", "-5"], "max_epochs"),
         (["--max_epochs", "0"], "--max_epochs must be at least 1"),
         (["--max_steps", "0"], "--max_steps must be at least 1"),
@@ -76,6 +76,7 @@ def refused(run: Run, *argv: str) -> str:
         (["--log_every_n_steps", "0"], "--log_every_n_steps must be at least 1"),
         (["--seed_everything", "-1"], "--seed_everything must be 0 to"),
         (["--precision", "16-mixed"], "use bf16-mixed or 32-true"),
+        (["--precision", "bf16-true", "--model.ema_decay", "0.9"], "use bf16-mixed or 32-true"),
         (["--precision", "31"], "--precision"),
         (["--strategy", "magic"], "magic"),
         (["--data.dataset", "imagenet"], "--data.dataset: Expected one of 'mnist', "),
@@ -172,7 +173,7 @@ def test_help_has_every_option_with_help_and_default(capsys: pytest.CaptureFixtu
     text = " ".join(capsys.readouterr().out.split())
     for option in ("latent_dim", "lr_g", "d_steps", "r1", "batch_norm", "ema_decay"):
         assert f"--model.{option}" in text
-    assert "one-sided" in text.lower()
+    assert "Mescheder et al. 2018" in text
     assert "default: 0.0002" in text
     assert "default: 50" in text
 

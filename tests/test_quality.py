@@ -11,7 +11,7 @@ import evaluate
 import run_folder
 from callbacks.quality import QualityMonitor
 from data_sources import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx
-from evaluation.judge import judge_of
+from evaluation.judge import JudgeError, judge_of
 from evaluation.scores import Reference, draw, feature_scores
 from tests.test_train import FOLDER, steps, weights
 
@@ -61,7 +61,44 @@ def test_the_best_epoch_is_kept(run: Run, small: list[str]) -> None:
     assert (checkpoint["epoch"], checkpoint["global_step"]) == (best["epoch"], 2 * best["step"])
     _, out, _ = run("--ckpt_path", "last", "--max_epochs", "5")
     best = min(scores_of(FOLDER), key=lambda row: row["val/fcd"])
-    assert f"best FCD {best['val/fcd']:.1f} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
+    assert f"FCD {best['val/fcd']:.1f} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
+    assert run_folder.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
+    epochs = steps(FOLDER, "epoch")
+    assert len(epochs) == len(set(epochs))
+
+
+def test_a_run_from_a_copied_checkpoint_has_a_best_epoch_of_its_own(
+    run: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*small, *SCORED)
+    (tmp_path / "mine").mkdir()
+    shutil.copy(FOLDER / "checkpoints/last.ckpt", tmp_path / "mine/copy.ckpt")
+    monkeypatch.setattr("callbacks.quality.feature_scores", lambda *_: {"fcd": 1e6, "coverage": 0.0})  # never so bad
+    data = ["--data.data_dir", small[1]]
+    code, out, err = run("--ckpt_path", "mine/copy.ckpt", "--max_epochs", "3", *data)
+    assert (code, err) == (0, "")
+    assert "FCD 1000000.0 after epoch 3: lightning_logs/version_1/checkpoints/best.ckpt" in out
+    assert Path("lightning_logs/version_1/checkpoints/best.ckpt").is_file()
+
+
+def test_fast_dev_run_scores_and_keeps_nothing(run: Run, small: list[str]) -> None:
+    code, out, err = run(*small, *SCORED, "--fast_dev_run", "true")
+    assert (code, err) == (0, "")
+    assert " FCD " in out.split("Epoch 1")[1]
+    assert not Path("lightning_logs").exists()
+
+
+def test_a_judge_that_cannot_be_kept_is_said_with_the_way_out(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise JudgeError("data cannot keep the judge of kmnist: Read-only file system")
+
+    monkeypatch.setattr("train.judge_of", refuse)
+    code, _, err = run(*small, *SCORED)
+    assert code == 2
+    assert "--quality.every_n_epochs 0" in err
+    assert not Path("lightning_logs").exists()
 
 
 def test_an_epoch_that_is_worse_is_not_kept_also_after_a_resume(
@@ -97,8 +134,11 @@ def test_measuring_changes_nothing_and_a_resumed_run_measures_the_same(run: Run,
 
 
 def test_every_n_epochs(run: Run, small: list[str]) -> None:
-    run(*small, *SCORED, "--quality.every_n_epochs", "2", "--max_epochs", "3")
+    _, out, _ = run(*small, *SCORED, "--quality.every_n_epochs", "2", "--max_epochs", "3")
     assert [row["step"] for row in scores_of(FOLDER)] == [20]
+    lines = [line for line in out.splitlines() if line.startswith("Epoch")]
+    assert ["FCD" in line for line in lines] == [False, True, True]
+    assert "(epoch 2)" in lines[2]
 
 
 def test_the_test_set_is_never_looked_at(run: Run, small: list[str], tmp_path: Path) -> None:
@@ -123,7 +163,7 @@ def test_rows_that_are_trained_on_are_called_so(run: Run, small: list[str]) -> N
     assert "50,000 to 59,999, which it is trained on as well" in out
 
 
-@pytest.mark.parametrize(("option", "value"), [("every_n_epochs", -1), ("samples", 499), ("samples", 10_001)])
+@pytest.mark.parametrize(("option", "value"), [("every_n_epochs", -1), ("samples", 499), ("samples", 5001)])
 def test_an_illegal_option_is_named(option: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"quality.{option} must be .*, got {value}"):
         QualityMonitor(**{option: value})
