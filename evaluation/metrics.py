@@ -59,7 +59,9 @@ def fcd(generated: Tensor, real: Tensor) -> float:
     """
     if min(len(generated), len(real)) <= generated.shape[1]:
         raise ValueError(f"FCD on {generated.shape[1]} features needs more samples than that")
-    metric = FrechetInceptionDistance(feature=_Features(generated.shape[1]))
+    metric = FrechetInceptionDistance(
+        feature=_Features(generated.shape[1]), sync_on_compute=False
+    )  # one process scores
     metric.update(real.double(), real=True)
     metric.update(generated.double(), real=False)
     return metric.compute().item()
