@@ -31,7 +31,7 @@ def bench(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Times the recipe to the lesson's quality.")
     parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
     parser.add_argument("--target", type=float, help=f"FCD to reach; by default the lesson's, from {MEASURED}")
-    parser.add_argument("--epochs", type=int, default=6, help="of the recipe")
+    parser.add_argument("--epochs", type=int, default=3, help="of the recipe")
     parser.add_argument("--lesson_epochs", type=int, default=2, help="timed epochs of the lesson's script")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
