@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 import train
 from tests.conftest import UNREACHABLE
@@ -44,6 +45,13 @@ def test_every_command_of_the_readme_works(argv: list[str], small: list[str], tm
         assert train.main([*argv, "--max_epochs", "3"]) == 0
     else:
         assert train.main([*argv, *small, *one_process, "--data.dataset", "mnist"]) == 0
+
+
+def test_quickstart_is_the_best_recipe_for_fewer_epochs() -> None:
+    quick, best = (yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in ("quickstart", "best"))
+    assert quick["model"] == best["model"]
+    assert quick["data"] == best["data"] | {"dataset": "auto"}
+    assert quick["max_epochs"] < best["max_epochs"] == 50
 
 
 def test_links_and_pictures_of_the_readme_exist() -> None:

@@ -143,13 +143,6 @@ def test_drawing_samples_changes_nothing_that_is_learned(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_quickstart_is_the_best_recipe_for_fewer_epochs() -> None:
-    quick, best = (yaml.safe_load((CONFIGS[0].parent / f"{name}.yaml").read_text()) for name in ("quickstart", "best"))
-    assert quick["model"] == best["model"]
-    assert quick["data"] == best["data"] | {"dataset": "auto"}
-    assert quick["max_epochs"] < best["max_epochs"] == 50
-
-
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("value", ["true", "1"])
 def test_fast_dev_run_of_every_config_keeps_nothing(run: Run, images_dir: Path, config: Path, value: str) -> None:
