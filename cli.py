@@ -83,7 +83,7 @@ class Parser(ArgumentParser):
             options = self.parse_args(configs + flags)
         except UnicodeDecodeError as error:
             raise UserError(f"--config: not a text file ({error.reason})") from error
-        for group in ("model", "data", "quality"):
+        for group in ("model", "data", "quality", "health"):
             if not isinstance(options.get(group), Namespace):
                 raise UserError(f"--{group} must be a group of options, got {options.get(group)}")
         return options

@@ -11,6 +11,7 @@ from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from callbacks.health import HealthMonitor
 from callbacks.messages import LESSON_EPOCHS
 from callbacks.quality import QualityMonitor
 from cli import Parser, UserError
@@ -40,7 +41,7 @@ STRATEGIES = ("auto", "ddp", DDP)
 
 
 def build_parser() -> Parser:
-    """Trainer options at the top, those of the model, the data and the quality scores below."""
+    """Trainer options at the top, those of the model, the data, the quality scores and the diagnosis below."""
     parser = Parser(REFUSED, prog="train.py", description="Trains a GAN on MNIST.")
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; may be repeated")
     parser.add_argument("--seed_everything", type=int, default=0, help="seed of every random draw; 0 or more")
@@ -50,6 +51,7 @@ def build_parser() -> Parser:
     parser.add_class_arguments(GAN, "model", skip={"seed"})
     parser.add_class_arguments(MNISTDataModule, "data", skip={"seed", "limit", "steps_per_execution"})
     parser.add_class_arguments(QualityMonitor, "quality", skip={"seed"})
+    parser.add_class_arguments(HealthMonitor, "health", skip={"seed"})
     parser.add_class_arguments(Trainer, None, skip=NOT_OFFERED)
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
@@ -79,7 +81,7 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     Raises:
         UserError: The Trainer refuses them, or they cannot work here.
     """
-    not_the_trainers = {"config", "seed_everything", "ckpt_path", "model", "data", "quality"}
+    not_the_trainers = {"config", "seed_everything", "ckpt_path", "model", "data", "quality", "health"}
     arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
     if str(options.precision) in ("16", "16-mixed", "16-true"):
         raise UserError("--precision 16 needs loss scaling, which would hide the gradients; use bf16-mixed or 32-true")

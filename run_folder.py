@@ -1,6 +1,6 @@
 """A run folder, `lightning_logs/version_N/`: claimed by one process, resumed, read. Files in it change in one rename.
 
-Holds config.yaml, metrics.csv, TensorBoard's events, checkpoints/last.ckpt and best.ckpt, samples/ and curves.png.
+Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/ and curves.png.
 """
 
 import csv
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 LOGS = "lightning_logs"
+SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
 
@@ -255,7 +256,11 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     Raises:
         RunFolderError: A line is not what this program writes.
     """
-    path = folder / "metrics.csv"
+    return read_rows(folder / "metrics.csv")
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """`read_metrics` of a file of any name."""
     rows = []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)

@@ -29,6 +29,7 @@ import cli
 import run_folder
 from callbacks.checkpoints import EpochCheckpoint
 from callbacks.curves import Curves
+from callbacks.health import HealthMonitor
 from callbacks.loggers import MetricsCSV, RunTensorBoard
 from callbacks.messages import RunMessages, how_to_resume
 from callbacks.metrics import MetricsLogger, TrainingDiverged
@@ -77,12 +78,13 @@ def train(argv: Sequence[str]) -> int:
             checkpoint = run_folder.load_checkpoint(checkpoint_path)
             folder = run_folder.folder_of(checkpoint_path)
             options = resumed_options(parser, argv, folder, checkpoint)
-        gan, data, quality = build_parts(options)
+        gan, data, quality, health = build_parts(options)
         arguments, probe = check_trainer_options(options, gan)
         check_batches(options, probe.world_size)
         if first:  # fetched and read before a run folder is claimed: bad data leaves nothing behind
             fetch(data, options)
         kept = what_must_not_change(options, probe.world_size)
+        health.options = kept | {"max_epochs": options.max_epochs}
         if checkpoint_path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
             run_folder.check_resumable(checkpoint_path, checkpoint, kept, *limits)
@@ -100,11 +102,11 @@ def train(argv: Sequence[str]) -> int:
         raise UserError(str(error)) from error
     updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     try:
-        parts = outputs(folder if first else None, kept, quality, updates, options.enable_progress_bar)
+        parts = outputs(folder if first else None, kept, quality, health, updates, options.enable_progress_bar)
         trainer = Trainer(**arguments, **parts)
         if options.fast_dev_run:  # Lightning takes its N for optimizer steps
             trainer.fit_loop.epoch_loop.max_steps = int(options.fast_dev_run) * (gan.d_steps + 1)
-        code = fit(trainer, gan, data, folder, checkpoint_path)
+        code = fit(trainer, gan, data, health, folder, checkpoint_path)
         if code == 0 and gan.updates == (updates or 0):
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
         return code
@@ -145,8 +147,8 @@ def resumed_options(
     return options
 
 
-def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonitor]:
-    """The model, with initial weights from the seed alone, the data and who scores; checks their options."""
+def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonitor, HealthMonitor]:
+    """The model, with initial weights from the seed alone, the data, who scores and who diagnoses; checks their options."""
     seed = options.seed_everything
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed_everything must be 0 to {2**32 - 1}, got {seed}")
@@ -155,7 +157,8 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonito
     try:
         loading = {"limit": options.limit_train_batches, "steps_per_execution": options.model.steps_per_execution}
         data = MNISTDataModule(**options.data, seed=seed, **loading)
-        return GAN(**options.model, seed=seed), data, QualityMonitor(**options.quality, seed=seed)
+        quality, health = QualityMonitor(**options.quality, seed=seed), HealthMonitor(**options.health, seed=seed)
+        return GAN(**options.model, seed=seed), data, quality, health
     except ValueError as error:
         raise UserError(f"--{error}") from error
     except (RuntimeError, TypeError, OverflowError) as error:  # what torch says of sizes beyond memory and int64
@@ -195,6 +198,7 @@ def outputs(
     folder: Path | None,
     kept: dict[str, Any],
     quality: QualityMonitor,
+    health: HealthMonitor,
     updates: int | None,
     show_progress: bool | None,
 ) -> dict[str, Any]:
@@ -204,6 +208,7 @@ def outputs(
         folder: The run folder; None on all processes but the first, and where nothing is kept.
         kept: Options that a checkpoint holds, so that a resumed run has them alike.
         quality: Who scores the generator.
+        health: Who diagnoses the run.
         updates: How many updates a resumed run has done.
         show_progress: False for no bar.
     """
@@ -216,12 +221,15 @@ def outputs(
     ]
     if show_progress is not False:
         callbacks.append(TrainingProgress(metrics, quality))
-    callbacks.append(RunMessages(folder, metrics, quality))
+    callbacks.append(health)
     loggers: list[Any] = []
     if folder is not None:
         first_update = None if updates is None else updates + 1
-        loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
+        history = MetricsCSV(folder, first_update)
+        health.keep(folder, history)
+        loggers = [RunTensorBoard(folder, first_update), history]
         callbacks.append(Curves(folder))
+    callbacks.append(RunMessages(folder, metrics, quality, health))
     callbacks.append(EpochCheckpoint(folder or Path(), kept, quality))
     return {"callbacks": callbacks, "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}
 
@@ -233,11 +241,18 @@ def stop_between_steps(trainer: Trainer, gan: LightningModule) -> None:
         optimizer.register_step_pre_hook(lambda *_: STOP.check())
 
 
-def fit(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, checkpoint_path: Path | None) -> int:
-    """Trains, and says after an interruption how to go on; returns the exit code.
+def fit(
+    trainer: Trainer,
+    gan: GAN,
+    data: MNISTDataModule,
+    health: HealthMonitor,
+    folder: Path | None,
+    checkpoint_path: Path | None,
+) -> int:
+    """Trains, and says after an interruption how the run was and how to go on; returns the exit code.
 
     Raises:
-        RunFailed: A loss is no longer a number.
+        RunFailed: A loss is no longer a number, or the diagnosis is one to stop on.
         OSError: The run folder cannot be written any more.
     """
     try:
@@ -252,6 +267,11 @@ def fit(trainer: Trainer, gan: GAN, data: MNISTDataModule, folder: Path | None, 
         if not trainer.is_global_zero:
             return cli.FAILED  # the first process says it
         raise RunFailed(f"{error}\n{how_to_resume(folder)}") from error
+    if health.stopped:
+        if not trainer.is_global_zero:
+            return cli.FAILED
+        go_on = f"{how_to_resume(folder)} --health.stop_on '[]'"
+        raise RunFailed(f"stopped on {health.stopped!r}, as --health.stop_on wants.\n{go_on}")
     return 0
 
 

@@ -123,7 +123,7 @@ def table(job: Job, rounds: Rounds, limit: float) -> list[tuple[str, ...]]:
     return rows
 
 
-def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table, its columns aligned."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, tuple("-" * width for width in widths), *rows]

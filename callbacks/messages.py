@@ -7,13 +7,16 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, Trainer
 
-from callbacks.metrics import MetricsLogger, epoch_is_whole
+from callbacks.health import HealthMonitor
+from callbacks.metrics import MetricsLogger, TrainingDiverged, epoch_is_whole
 from callbacks.quality import QualityMonitor
 from data_sources import VALIDATION_ROWS
+from evaluation.diagnosis import IMPROVING, TOO_EARLY
 from gan_module import GAN
 from run_folder import BEST, LAST
 
 LESSON_EPOCHS = 50
+ENDED_EARLY = (TrainingDiverged, KeyboardInterrupt)
 
 
 class RunMessages(Callback):
@@ -23,10 +26,13 @@ class RunMessages(Callback):
         folder: The run folder; None where nothing is kept.
         metrics: Who counts the images.
         quality: Who scores the generator.
+        health: Who diagnoses the run.
     """
 
-    def __init__(self, folder: Path | None, metrics: MetricsLogger, quality: QualityMonitor) -> None:
-        self.folder, self.metrics, self.quality = folder, metrics, quality
+    def __init__(
+        self, folder: Path | None, metrics: MetricsLogger, quality: QualityMonitor, health: HealthMonitor
+    ) -> None:
+        self.folder, self.metrics, self.quality, self.health = folder, metrics, quality, health
         self._start = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
@@ -61,26 +67,42 @@ class RunMessages(Callback):
         if self.folder is None:
             print("fast_dev_run: all parts work; nothing was kept.")
             return
-        folder, epochs, seconds = relative(self.folder), trainer.current_epoch, time.monotonic() - self._start
-        tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
+        epochs, seconds = trainer.current_epoch, time.monotonic() - self._start
         speed = f"{self.metrics.images:,} images in {seconds:.2f} s, {self.metrics.images / seconds:,.0f} a second"
         print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
         if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
+        self.ending(trainer)
+        may_go_on = self.health.diagnosis is None or self.health.diagnosis.verdict in (IMPROVING, TOO_EARLY)
+        if not (self.folder / LAST).is_file():
+            print("No checkpoint: the first epoch was cut short.")
+        elif epochs < LESSON_EPOCHS and may_go_on:
+            command = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
+            command += " --max_steps -1" if trainer.max_steps != -1 else ""
+            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {command}")
+
+    def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
+        if trainer.is_global_zero and self.folder is not None and self._start and isinstance(exception, ENDED_EARLY):
+            print()
+            self.ending(trainer)
+
+    def ending(self, trainer: Trainer) -> None:
+        """The diagnosis, the scores, and where to look."""
+        assert self.folder is not None
+        folder, pictures = relative(self.folder), sorted(self.folder.glob("samples/epoch_*.png"))
+        if self.health.diagnosis is not None:
+            print(self.health.diagnosis.text())
         if scores := self.quality.latest:
             print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f} ", end="")
             print(f"after epoch {self.quality.latest_epoch}")
         if epoch := self.quality.best_epoch:
             print(f"  best         FCD {self.quality.best_fcd:.1f} after epoch {epoch}: {folder / BEST}")
-        print(f"  samples      {folder}/samples/epoch_{epochs:04d}.png")
-        print(f"  curves       {folder}/curves.png")
-        print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}")
-        if not (self.folder / LAST).is_file():
-            print("No checkpoint: the first epoch was cut short.")
-        elif epochs < LESSON_EPOCHS:
-            command = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
-            command += " --max_steps -1" if trainer.max_steps != -1 else ""
-            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {command}")
+        if pictures:
+            print(f"  samples      {relative(pictures[-1])}")
+        if (self.folder / "curves.png").is_file():
+            print(f"  curves       {folder}/curves.png")
+        tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
+        print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}", flush=True)
 
 
 def how_to_resume(folder: Path | None) -> str:

@@ -7,13 +7,14 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
 from datamodule import Minibatches
+from evaluation.history import DIVERGED
 from gan_module import GAN
 
 LOSSES = ("train/d_loss", "train/g_loss")
 
 
 class TrainingDiverged(Exception):
-    """A loss or a weight became NaN or infinite; the message says where, and what to try."""
+    """A loss or a weight became NaN or infinite; the message says where."""
 
 
 def epoch_is_whole(trainer: Trainer, gan: GAN) -> bool:
@@ -61,7 +62,7 @@ class MetricsLogger(Callback):
         if self._window:
             self._log(trainer, gan, [gan.updates])
         if not all(bool(weights.isfinite().all()) for weights in gan.state_dict().values()):
-            raise TrainingDiverged(_message(trainer, gan.updates, "a weight", "not a finite number"))
+            raise _diverged(trainer, gan.updates, "a weight", "not a finite number")
 
     def _log(self, trainer: Trainer, gan: GAN, points: list[int]) -> None:
         """Logs at each point, a number of updates, the mean over the updates since the point before."""
@@ -90,11 +91,11 @@ class MetricsLogger(Callback):
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             row, column = bad[0].tolist()
-            raise TrainingDiverged(_message(trainer, done + row + 1, LOSSES[column], str(losses[row, column].item())))
+            raise _diverged(trainer, done + row + 1, LOSSES[column], str(losses[row, column].item()))
 
 
-def _message(trainer: Trainer, update: int, what: str, value: str) -> str:
-    return (
-        f"diverged in epoch {trainer.current_epoch + 1}, update {update}: {what} became {value}.\n"
-        "Try a lower --model.lr (or --model.lr_g, --model.lr_d), or --precision 32-true if it was lower."
-    )
+def _diverged(trainer: Trainer, update: int, what: str, value: str) -> TrainingDiverged:
+    """Logs where the run diverged, as its last row; returns what to raise."""
+    for logger in trainer.loggers:
+        logger.log_metrics({"epoch": trainer.current_epoch, DIVERGED: 1.0}, step=update)
+    return TrainingDiverged(f"diverged in epoch {trainer.current_epoch + 1}, update {update}: {what} became {value}.")

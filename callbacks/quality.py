@@ -82,4 +82,6 @@ class QualityMonitor(Callback):
     def _scores(self, gan: GAN, generator: nn.Module, prefix: str) -> dict[str, float]:
         STOP.check()
         images: Tensor = gan.sample(self.z, generator).float().cpu()
-        return {prefix + name: value for name, value in feature_scores(images, self.reference).items()}
+        scores = feature_scores(images, self.reference)
+        shown = {name: value for name, value in scores.items() if prefix == "val/" or not name.startswith("class_")}
+        return {prefix + name: value for name, value in shown.items()}

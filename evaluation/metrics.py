@@ -140,6 +140,17 @@ def modes_covered(shares: Tensor) -> int:
     return int((shares >= MODE_SHARE).sum())
 
 
+def spacing(images: Tensor) -> float:
+    """Median distance from an image to its nearest other one; among more images the nearest is nearer.
+
+    Near 0 where a generator draws a few images again and again; it needs no judge.
+
+    Args:
+        images: (N, ...), 2 at least.
+    """
+    return _radii(images.flatten(1).double(), 1).median().sqrt().item()
+
+
 def parzen(generated: Tensor, validation: Tensor, test: Tensor) -> Parzen:
     """Parzen window log-likelihood by the protocol of Goodfellow et al. 2014 (section 5 and table 1).
 

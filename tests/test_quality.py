@@ -45,6 +45,8 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     reference = Reference(judge, arrays[TRAIN_IMAGES][50_000:60_000])
     for prefix, network in (("val/", gan.ema.module), ("val/raw_", gan.generator)):
         for name, value in feature_scores(draw(network, gan.latent_dim, 500, seed=0), reference).items():
+            if prefix == "val/raw_" and name.startswith("class_"):
+                continue  # the classes are those of the samples
             assert rows[-1][prefix + name] == pytest.approx(value, rel=1e-4, abs=1e-4), prefix + name
     assert rows[-1]["val/fcd"] != rows[-1]["val/raw_fcd"]
     real = feature_scores(arrays[TRAIN_IMAGES][:500].float() / 127.5 - 1, reference)

@@ -56,6 +56,11 @@ def test_quickstart_is_the_best_recipe_for_fewer_epochs() -> None:
 
 def test_links_and_pictures_of_the_readme_exist() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    headings = {
+        re.sub(r"[^a-z -]", "", line.lower()).strip().replace(" ", "-") for line in README.splitlines() if "#" in line
+    }
+    assert {link.removeprefix("#") for link in links if link.startswith("#")} <= headings
+    links = [link for link in links if not link.startswith("#")]
     assert len(links) > 10
     assert [link for link in links if not (ROOT / link).exists()] == []
     assert (ROOT / "docs/evolution.png").stat().st_size < 300 * 1024

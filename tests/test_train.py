@@ -55,6 +55,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str]) -> None
         "config.yaml",
         "metrics.csv",
         "curves.png",
+        "summary.json",
         "checkpoints/last.ckpt",
         ".lock",
         *samples,
@@ -213,10 +214,10 @@ def test_a_loss_that_is_no_number_stops_the_run(
         return step(self, *args)
 
     monkeypatch.setattr(GAN, "update", poisoned)
-    code, _, err = run(*small)
+    code, out, err = run(*small)
     assert code == 1
     assert "diverged in epoch 2, update 13: train/d_loss became" in err
-    assert "--model.lr" in err
+    assert "Verdict: diverging" in out
     assert "Traceback" not in err
     checkpoint = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 20

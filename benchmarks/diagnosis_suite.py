@@ -1,0 +1,205 @@
+"""How often the diagnosis is right: trains labelled runs and diagnoses them. `python benchmarks/diagnosis_suite.py`, an hour.
+
+What is trained, what an expert sees in each run, and which half it is in stand in diagnosis_suite.yaml. Thresholds were set on
+the half called `tune`; the half called `test` was opened once. Runs that are done are kept, so the suite can be broken off and
+taken up again. `--recorded` diagnoses the histories in tests/histories instead, in seconds; `--record` writes them.
+"""
+
+import argparse
+import csv
+import io
+import os
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+if __name__ == "__main__":  # also as a script, whose folder alone Python would search
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import yaml
+
+import cli
+from benchmarks import runs
+from benchmarks.quality import RUN, all_at_once, trained
+from benchmarks.speed import markdown
+from evaluation.diagnosis import CONVERGED, IMPROVING, TOO_EARLY, VERDICTS, diagnose
+from evaluation.history import History
+from run_folder import read_metrics, read_rows, write_atomic
+
+SUITE = Path(__file__).with_suffix(".yaml")
+HISTORIES = runs.ROOT / "tests/histories"
+HEALTHY = {IMPROVING, CONVERGED, TOO_EARLY}
+LEFT_OUT = (
+    "val/raw_",
+    "health/",
+    "train/images_per_second",
+)  # of the recorded histories: the diagnosis does not read them
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A run of the suite.
+
+    Args:
+        name: Of its setting and seed.
+        arguments: Of train.py.
+        labels: The verdicts that an expert finds right.
+        half: `tune` or `test`.
+    """
+
+    name: str
+    arguments: list[str]
+    labels: list[str]
+    half: str
+
+    @property
+    def file(self) -> Path:
+        """Where its history is recorded."""
+        return HISTORIES / f"{self.name.replace(',', '').replace(' ', '_')}.csv"
+
+
+def suite() -> list[Labelled]:
+    """All runs, in the order of the file."""
+    return [run for name, setting in yaml.safe_load(SUITE.read_text()).items() for run in _of_setting(name, setting)]
+
+
+def _of_setting(name: str, setting: dict) -> Iterator[Labelled]:
+    config = ["--config", str(runs.ROOT / f"configs/{setting['config']}.yaml")] if "config" in setting else []
+    for seed in setting.get("seeds", [0]):
+        arguments = [*config, *setting.get("flags", "").split()]
+        arguments += [f"--max_epochs={setting['epochs']}", f"--seed_everything={seed}"]
+        yield Labelled(f"{name}, seed {seed}", arguments, setting["labels"], setting["half"])
+
+
+def main() -> int:
+    return cli.run_door("diagnosis_suite.py", bench, None)
+
+
+def bench(argv: Sequence[str]) -> int:
+    """Trains, diagnoses, prints and writes the table; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Trains labelled runs and diagnoses them.")
+    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
+    parser.add_argument("--half", choices=("tune", "test"), help="this half alone")
+    parser.add_argument("--recorded", action="store_true", help="diagnose the recorded histories; train nothing")
+    parser.add_argument(
+        "--record", action="store_true", help="write the histories to tests/histories; diagnose nothing"
+    )
+    parser.add_argument("--at_once", type=int, default=os.cpu_count(), help="runs at a time, which share the cores")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/diagnosis"), help="folder of the runs")
+    options = parser.parse_args(argv)
+    if options.at_once < 1:
+        parser.error("--at_once must be at least 1")
+    wanted = [run for run in suite() if options.half in (None, run.half)]
+    if options.recorded:
+        histories = {run.name: read_rows(run.file) for run in wanted}
+    else:
+        runs.folder_for_results(parser, options.out)
+        data = [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
+        threads = max(1, (os.cpu_count() or 1) // options.at_once)
+
+        def train(run: Labelled) -> None:
+            trained(options.out / run.name, [*run.arguments, *data], threads, may_diverge=True)
+
+        all_at_once(train, [(run,) for run in wanted], options.at_once)
+        histories = {run.name: read_metrics(options.out / run.name / RUN) for run in wanted}
+    if options.record:
+        for run in wanted:
+            write_atomic(run.file, recorded(histories[run.name]).encode())
+        return 0
+    text = report([diagnosed(run, histories[run.name]) for run in wanted])
+    if not options.recorded:
+        (options.out / "diagnosis.md").write_text(f"{text}\n")
+    print(f"\n{text}")
+    return 0
+
+
+def recorded(rows: list[dict[str, float]]) -> str:
+    """A history as CSV with a row per epoch, of which `diagnose` makes what it makes of the whole."""
+    epochs = []
+    for means in History.of(rows).epochs:
+        epoch = int(means["epoch"])
+        kept = {name: f"{value:.5g}" for name, value in means.items() if not name.startswith(LEFT_OUT)}
+        epochs.append(
+            kept | {"step": str(max(int(row["step"]) for row in rows if row["epoch"] == epoch)), "epoch": str(epoch)}
+        )
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in epochs for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(epochs)
+    return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the diagnosis said of a run after each of its epochs."""
+
+    run: Labelled
+    verdicts: list[str]
+
+    @property
+    def right(self) -> bool:
+        return self.verdicts[-1] in self.run.labels
+
+    @property
+    def first_right(self) -> int:
+        """The first epoch after which the verdict was right; 0 for none."""
+        return next((epoch for epoch, verdict in enumerate(self.verdicts, 1) if verdict in self.run.labels), 0)
+
+
+def diagnosed(run: Labelled, rows: list[dict[str, float]]) -> Result:
+    epochs = sorted({row["epoch"] for row in rows})
+    return Result(run, [diagnose([row for row in rows if row["epoch"] <= epoch], {}).verdict for epoch in epochs])
+
+
+def report(results: Sequence[Result]) -> str:
+    """Of each half the table, what to compare it with, and the runs that the diagnosis got wrong."""
+    parts = []
+    for half in ("tune", "test"):
+        if of_half := [result for result in results if result.run.half == half]:
+            wrong = [result for result in of_half if not result.right]
+            parts += [
+                f"{half}: {score(of_half)}\n",
+                f"{table(of_half)}\n",
+                *(
+                    f"{result.run.name}: {result.verdicts[-1]}, not {' or '.join(result.run.labels)}\n"
+                    for result in wrong
+                ),
+            ]
+    return "\n".join(parts)
+
+
+def table(results: Sequence[Result]) -> str:
+    """Runs by the first of their labels."""
+    rows = []
+    for verdict in VERDICTS:
+        labelled = [result for result in results if result.run.labels[0] == verdict]
+        right = [result for result in labelled if result.right]
+        early = [result.first_right for result in right if verdict not in HEALTHY]
+        epoch = f"{statistics.median(early):g}" if early else "-"
+        rows.append((verdict, str(len(labelled)), str(len(right)), epoch))
+    return markdown(("an expert sees", "runs", "verdict right", "from epoch (median)"), rows)
+
+
+def score(results: Sequence[Result]) -> str:
+    """The share of right verdicts, beside what saying always the same would reach, and false alarms."""
+    n, right = len(results), sum(result.right for result in results)
+    low, high = wilson(right, n)
+    commonest = max(sum(verdict in result.run.labels for result in results) for verdict in VERDICTS)
+    healthy = [result for result in results if set(result.run.labels) <= HEALTHY]
+    alarms = sum(result.verdicts[-1] not in HEALTHY for result in healthy)
+    return (
+        f"{right} of {n} verdicts right, {right / n:.0%} (95 % interval {low:.0%} to {high:.0%}); the commonest one for all "
+        f"would score {commonest / n:.0%}; {alarms} of {len(healthy)} healthy runs called sick"
+    )
+
+
+def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % confidence interval of a share (Wilson 1927)."""
+    middle, spread = right / n + z * z / (2 * n), z * (right / n * (1 - right / n) / n + z * z / (4 * n * n)) ** 0.5
+    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

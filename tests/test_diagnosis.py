@@ -1,0 +1,184 @@
+"""The diagnosis against the recorded histories of benchmarks/diagnosis_suite.py, whose labels an expert gave."""
+
+import shlex
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks.diagnosis_suite import HEALTHY, Labelled, diagnosed, recorded, suite, wilson
+from evaluation.advice import Setting, typed
+from evaluation.diagnosis import CONVERGED, DIVERGING, IMPROVING, QUESTIONS, TOO_EARLY, VERDICTS, diagnose
+from evaluation.history import DIVERSITY, FCD, History
+from options import build_parser
+from run_folder import read_metrics, read_rows
+from tests.test_train import FOLDER
+
+Rows = list[dict[str, float]]
+SUITE = suite()
+
+
+def rows_of(run: Labelled) -> Rows:
+    return read_rows(run.file)
+
+
+def setting(run: Labelled) -> tuple[str, ...]:
+    """What is set, but for the seed and how long."""
+    return tuple(option for option in run.arguments if not option.startswith(("--seed_everything", "--max_epochs")))
+
+
+def without_scores(rows: Rows) -> Rows:
+    return [{name: value for name, value in row.items() if not name.startswith(("val/", "classes/"))} for row in rows]
+
+
+def test_the_suite_is_what_it_promises_to_be() -> None:
+    assert len({run.name for run in SUITE}) == len(SUITE) >= 60
+    assert sum(set(run.labels) <= HEALTHY for run in SUITE) >= 20
+    halves = {half: [run for run in SUITE if run.half == half] for half in ("tune", "test")}
+    assert sum(map(len, halves.values())) == len(SUITE)
+    assert len(halves["test"]) >= 30
+    for runs in halves.values():
+        assert {label for run in runs for label in run.labels[:1]} == set(VERDICTS)
+    assert min(Counter(run.labels[0] for run in SUITE).values()) >= 4
+    settings = {half: {setting(run) for run in runs} for half, runs in halves.items()}
+    assert not settings["tune"] & settings["test"]
+
+
+@pytest.mark.parametrize("half", ["tune", "test"])
+def test_verdicts_on_the_suite(half: str) -> None:
+    results = [diagnosed(run, rows_of(run)) for run in SUITE if run.half == half]
+    right = [result for result in results if result.right]
+    assert len(right) >= 0.95 * len(results), [
+        (r.run.name, r.verdicts[-1], r.run.labels) for r in results if not r.right
+    ]
+    assert {result.run.labels[0] for result in right} == set(VERDICTS)
+    for result in results:
+        if set(result.run.labels) <= HEALTHY:
+            assert result.verdicts[-1] in HEALTHY, f"{result.run.name} was called sick: {result.verdicts}"
+
+
+def test_without_scores_it_is_less_sure_and_hardly_worse() -> None:
+    unscored = [diagnose(without_scores(rows_of(run)), {}) for run in SUITE]
+    assert any(diagnose(rows_of(run), {}).confidence == "high" for run in SUITE)
+    for diagnosis in unscored:
+        assert diagnosis.confidence != "high"
+        assert "FCD" not in diagnosis.answers["g_improving"].answer
+    right = sum(diagnosis.verdict in run.labels for diagnosis, run in zip(unscored, SUITE, strict=True))
+    assert right >= 0.9 * len(SUITE)
+
+
+@pytest.mark.parametrize("run", SUITE, ids=lambda run: run.name)
+def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can_be_typed(run: Labelled) -> None:
+    rows = rows_of(run)
+    parser = build_parser()
+    options = parser.parse(list(run.arguments))
+    flat = {f"model.{key}": value for key, value in options.model.items()}
+    flat |= {"precision": options.precision, "max_epochs": options.max_epochs}
+    diagnosis = diagnose(rows, flat)
+    assert list(diagnosis.answers) == list(QUESTIONS)
+    assert all(answer.score in (-1, 0, 1) and answer.answer for answer in diagnosis.answers.values())
+    assert diagnosis.evidence
+    assert {evidence.metric for evidence in diagnosis.evidence} <= {name for row in rows for name in row} | {"updates"}
+    assert 1 <= len(diagnosis.advice) <= 2
+    assert len({advice.option.split()[0] for advice in diagnosis.advice}) == len(diagnosis.advice)
+    for advice in diagnosis.advice:
+        name, value = shlex.split(advice.option)
+        changed = parser.parse([*run.arguments, name, value])
+        assert effective(changed) != effective(options), advice.option
+
+
+def effective(options: Any) -> tuple[Any, ...]:
+    """The options as the run has them: with the learning rate of each network."""
+    model = dict(options.model.items())
+    rates = [model["lr"] if model.pop(name) is None else options.model[name] for name in ("lr_g", "lr_d")]
+    return (*rates, model | {"lr": None}, options.max_epochs, options.precision)
+
+
+def test_what_the_advice_takes_for_the_lessons_options_are_the_defaults() -> None:
+    options = build_parser().parse([])
+    ours = {f"model.{key}": value for key, value in options.model.items()}
+    ours |= {"precision": options.precision, "max_epochs": options.max_epochs}
+    assert {key: typed(value) for key, value in vars(Setting({})).items()} == {
+        key: typed(value) for key, value in vars(Setting(ours)).items()
+    }
+
+
+def test_one_measurement_is_too_soon_to_say_and_a_quality_that_is_lost_is_not_called_improving() -> None:
+    rows: Rows = [{"step": 938 * (n + 1), "epoch": n, "train/d_accuracy": 0.8, "train/d_loss": 1.0, "train/g_loss": 1.0,
+                   FCD: fcd, DIVERSITY: 0.8} for n, fcd in enumerate([500.0, 60.0, 30.0, 20.0, 24.0, 26.0, 110.0, 120.0])]  # fmt: skip
+    first = diagnose(rows[:1], {})
+    assert "Too soon to say" in first.answers["g_improving"].answer
+    assert [answer.score for answer in first.answers.values()] == [0, 0, 0]
+    assert diagnose(rows[:4], {}).verdict == IMPROVING
+    rising = diagnose(rows[:6], {})
+    assert (rising.answers["g_improving"].score, rising.confidence) == (-1, "low")
+    assert diagnose(rows, {}).verdict == DIVERGING
+    assert diagnose(rows, {}).evidence[0].metric == FCD
+
+
+def test_a_long_run_scored_twice_has_not_converged_and_one_that_nothing_measures_is_not_judged() -> None:
+    rows: Rows = [{"step": 469 * (n + 1), "epoch": n, "train/d_accuracy": 0.8, DIVERSITY: 0.8} for n in range(20)]
+    assert diagnose(rows, {}).verdict == CONVERGED
+    scored = [row | ({FCD: 50.0} if n in (9, 19) else {}) for n, row in enumerate(rows)]
+    assert diagnose(scored, {}).verdict == IMPROVING
+    bare = [{name: value for name, value in row.items() if name != DIVERSITY} for row in rows]
+    assert diagnose(bare, {}).verdict == TOO_EARLY
+
+
+def test_an_unfinished_epoch_is_not_judged_unless_the_run_diverged_in_it() -> None:
+    rows: Rows = [{"step": 469 * (n + 1), "epoch": n, "train/d_accuracy": 0.8, DIVERSITY: 0.8} for n in range(3)]
+    cut = {"step": 1408, "epoch": 3, "train/d_accuracy": 1.0}
+    assert diagnose([*rows, cut], {}) == diagnose(rows, {})
+    assert diagnose([*rows, cut | {"train/diverged": 1.0}], {}).verdict == DIVERGING
+    assert History.of([cut]).updates == 1408
+
+
+def test_a_history_is_averaged_by_epochs_and_not_changed() -> None:
+    rows: Rows = [
+        {"step": 50, "epoch": 0, "train/d_loss": 1.0},
+        {"step": 100, "epoch": 0, "train/d_loss": 2.0, FCD: 90.0},
+        {"step": 150, "epoch": 1, "train/d_loss": 5.0},
+    ]
+    before = [dict(row) for row in rows]
+    history = History.of([*rows, {"step": 200, "epoch": 1}])
+    assert history.series("train/d_loss") == [1.5, 5.0]
+    assert (history.series(FCD), history.last(FCD), history.updates) == ([90.0], 90.0, 200)
+    diagnose(rows, {})
+    assert rows == before
+    with pytest.raises(ValueError, match="at least one row"):
+        diagnose([], {})
+
+
+def test_the_last_quarter_is_compared_with_what_was_before() -> None:
+    rows: Rows = [{"step": n, "epoch": n, DIVERSITY: float(n)} for n in range(12)]
+    assert [[len(part) for part in History.of(rows[:n]).recent(DIVERSITY)] for n in (1, 2, 3, 8, 12)] == [
+        [1, 0], [1, 1], [1, 2], [6, 2], [9, 3],
+    ]  # fmt: skip
+    assert History.of(rows).recent(DIVERSITY)[1] == [9.0, 10.0, 11.0]
+    assert History.of(rows).recent(FCD) == ([], [])
+
+
+def test_the_first_epochs_of_a_good_run_are_too_early_and_a_loss_that_is_no_number_is_not() -> None:
+    good = next(run for run in SUITE if run.name == "lesson, seed 0")
+    rows = rows_of(good)
+    assert diagnose(rows[:1], {}).verdict == TOO_EARLY
+    assert diagnose(rows, {}).verdict == IMPROVING
+    assert diagnose([*rows[:1], {"step": 500, "epoch": 1, "train/diverged": 1.0}], {}).verdict == DIVERGING
+    assert diagnose([*rows[:1], {"step": 500, "epoch": 1, "train/g_loss": float("inf")}], {}).verdict == DIVERGING
+
+
+def test_a_recorded_history_is_diagnosed_like_the_run_itself(
+    run: Callable[..., tuple[int, str, str]], small: list[str]
+) -> None:
+    run(*small, "--quality.every_n_epochs", "1", "--quality.samples", "500", "--max_epochs", "3")
+    rows = read_metrics(FOLDER)
+    FOLDER.joinpath("recorded.csv").write_text(recorded(rows))
+    ours, theirs = diagnose(rows, {}), diagnose(read_rows(FOLDER / "recorded.csv"), {})
+    assert (ours.verdict, ours.confidence, ours.advice) == (theirs.verdict, theirs.confidence, theirs.advice)
+    assert [answer.score for answer in ours.answers.values()] == [answer.score for answer in theirs.answers.values()]
+
+
+def test_the_interval_of_a_share() -> None:
+    assert wilson(19, 20) == pytest.approx((0.7639, 0.9911), abs=1e-4)  # as in R's prop.test(19, 20, correct = FALSE)
+    assert wilson(30, 30)[1] == pytest.approx(1)
