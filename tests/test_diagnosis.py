@@ -120,6 +120,7 @@ def test_one_measurement_is_too_soon_to_say_and_a_quality_that_is_lost_is_not_ca
 def test_a_long_run_scored_twice_has_not_converged_and_one_that_nothing_measures_is_not_judged() -> None:
     rows: Rows = [{"step": 469 * (n + 1), "epoch": n, "train/d_accuracy": 0.8, DIVERSITY: 0.8} for n in range(20)]
     assert diagnose(rows, {}).verdict == CONVERGED
+    assert diagnose(rows[:12], {}).verdict == IMPROVING  # too short to say that it has
     scored = [row | ({FCD: 50.0} if n in (9, 19) else {}) for n, row in enumerate(rows)]
     assert diagnose(scored, {}).verdict == IMPROVING
     bare = [{name: value for name, value in row.items() if name != DIVERSITY} for row in rows]
