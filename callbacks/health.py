@@ -43,6 +43,7 @@ class HealthMonitor(Callback):
         self.options: Mapping[str, Any] = {}  # of the run, by name: `model.lr_d`; advice is relative to them
         self.history: MetricsCSV | None = None
         self.diagnosis: Diagnosis | None = None
+        self._logged = 0  # the last update at which a diagnosis was logged
         self.stopped = ""  # the verdict that ended the run
 
     def keep(self, folder: Path, history: MetricsCSV) -> None:
@@ -55,6 +56,7 @@ class HealthMonitor(Callback):
             self.z = torch.randn(len(real), gan.latent_dim, generator=torch.Generator().manual_seed(self.seed))
             self.real_spacing = metrics.spacing(real) if len(real) >= FEWEST else 0.0
             if self.history is not None and self.history.rows:  # a resumed run
+                self._logged = max(self.history.rows)
                 self.diagnosis = diagnose(self._rows(), self.options)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
@@ -88,10 +90,14 @@ class HealthMonitor(Callback):
             return
         self.diagnosis = diagnose(self._rows(), self.options)
         scores = {f"health/{name}": float(answer.score) for name, answer in self.diagnosis.answers.items()}
-        for logger in trainer.loggers:
-            logger.log_metrics(scores, step=max(self.history.rows))
+        update = max(self.history.rows)
+        for logger in (
+            trainer.loggers if update > self._logged else ()
+        ):  # each x once, also where Ctrl-C came right after it
+            logger.log_metrics(scores, step=update)
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("health/diagnosis", self.diagnosis.markdown(), max(self.history.rows))
+                logger.experiment.add_text("health/diagnosis", self.diagnosis.markdown(), update)
+        self._logged = update
         write_atomic(self.folder / SUMMARY, (json.dumps(self.diagnosis.as_dict(), indent=1) + "\n").encode())
 
     def _rows(self) -> list[dict[str, float]]:

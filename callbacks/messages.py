@@ -72,7 +72,7 @@ class RunMessages(Callback):
         print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
         if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
-        self.ending(trainer)
+        self.ending()
         may_go_on = self.health.diagnosis is None or self.health.diagnosis.verdict in (IMPROVING, TOO_EARLY)
         if not (self.folder / LAST).is_file():
             print("No checkpoint: the first epoch was cut short.")
@@ -84,9 +84,9 @@ class RunMessages(Callback):
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and self.folder is not None and self._start and isinstance(exception, ENDED_EARLY):
             print()
-            self.ending(trainer)
+            self.ending()
 
-    def ending(self, trainer: Trainer) -> None:
+    def ending(self) -> None:
         """The diagnosis, the scores, and where to look."""
         assert self.folder is not None
         folder, pictures = relative(self.folder), sorted(self.folder.glob("samples/epoch_*.png"))
