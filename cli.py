@@ -4,7 +4,9 @@ import difflib
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
@@ -52,6 +54,14 @@ def run_door(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[
             signal.signal(number, handler)
 
 
+def expand(path: str | None, default: str = ".") -> Path:
+    """A path that a person typed, with ~ for the home folder."""
+    try:
+        return Path(path or default).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
 class Parser(ArgumentParser):
     """jsonargparse with errors of one line and config files that flags override, whichever comes first.
 
@@ -59,12 +69,12 @@ class Parser(ArgumentParser):
         refused: Options that exist elsewhere and cannot work here, with the reason.
     """
 
-    def __init__(self, refused: dict[str, str], **kwargs: Any) -> None:
+    def __init__(self, refused: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, **kwargs)
         self.refused = refused
 
     def parse(self, argv: Sequence[str], base: str | None = None) -> Any:
-        """Parses the arguments: the config file `base` first, then each --config, then the flags.
+        """Parses train.py's arguments: the config file `base` first, then each --config, then the flags.
 
         Raises:
             UserError: An option is unknown, ill-typed or cannot work here.

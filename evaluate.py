@@ -10,27 +10,24 @@ if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
 
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
-from torch import Tensor, nn
+from torch import nn
 
+import checkpoint_io
 import cli
 import run_folder
-from cli import UserError
-from data_sources import FOLDERS, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx
+from checkpoint_io import images_of, load_gan
+from cli import Parser, UserError, expand
+from data_sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError
 from evaluation.judge import JudgeError, judge_of
 from evaluation.scores import SAMPLES, Reference, all_scores, draw, floor_scores
-from gan_module import GAN
-from options import expand
 from run_folder import RunFolderError
 
 ROWS = {  # key, title, format, what Goodfellow et al. 2014 published
@@ -66,8 +63,8 @@ def evaluate(argv: Sequence[str]) -> int:
         raise UserError(f"no checkpoint at {path}")
     columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
     try:
-        checkpoint = run_folder.load_checkpoint(path)
-        gan = generator_of(path, checkpoint)
+        checkpoint = checkpoint_io.load_checkpoint(path)
+        gan = load_gan(path, checkpoint)
         arrays, dataset, folder = images_of(path, checkpoint, options.data_dir)
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("judging the test set", total=None)
@@ -103,13 +100,8 @@ def evaluate(argv: Sequence[str]) -> int:
 TITLES = {"raw": "trained", "ema": "moving average", "floor": "real images"}
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str, ex: Exception | None = None) -> Any:
-        raise UserError(" ".join(message.split())) from ex
-
-
 def parse(argv: Sequence[str]) -> Namespace:
-    parser = _Parser(prog="evaluate.py", description="Scores a checkpoint's generator against the test set.")
+    parser = Parser(prog="evaluate.py", description="Scores a checkpoint's generator against the test set.")
     parser.add_argument("checkpoint", type=str, help="a checkpoint of train.py")
     parser.add_argument("--data_dir", type=str | None, help="where the images are, if they moved since training")
     parser.add_argument("--seed", type=int, default=0, help="decides the latent vectors; 0 or more")
@@ -117,48 +109,6 @@ def parse(argv: Sequence[str]) -> Namespace:
     if not 0 <= options.seed < 2**63:
         raise UserError(f"--seed must be 0 to {2**63 - 1}, got {options.seed}")
     return options
-
-
-def generator_of(path: Path, checkpoint: dict[str, Any]) -> GAN:
-    """The checkpoint's networks, in eval mode on the CPU."""
-    hyperparameters, weights = checkpoint.get("hyper_parameters"), checkpoint["state_dict"]
-    if not isinstance(hyperparameters, dict) or not isinstance(weights, dict):
-        raise RunFolderError(f"{path} lacks the model's options or its weights")
-    try:
-        gan = GAN(**hyperparameters)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
-    run_folder.check_weights(path, checkpoint, gan.state_dict())
-    gan.load_state_dict(checkpoint["state_dict"])
-    return gan.eval()
-
-
-def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[dict[str, Tensor], str, Path]:
-    """The dataset that the checkpoint was trained on: its four arrays, its name, and the folder it was found in.
-
-    Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and in `data`.
-    """
-    dataset = checkpoint["options"].get("data.dataset")
-    if dataset not in FOLDERS:
-        raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
-    if data_dir is not None:
-        places = [data_dir]
-    else:
-        places = [data_dir_of_run(path), os.environ.get("MNIST_DIR", "") if dataset == "mnist" else "", "data"]
-    for folder in (expand(place) for place in places if place):
-        if paths := idx.find(folder, dataset):
-            return idx.read_dataset(paths), dataset, folder
-    raise DataError(f"no {FOLDERS[dataset]} in {', '.join(filter(None, places))}; name its folder by --data_dir")
-
-
-def data_dir_of_run(checkpoint: Path) -> str:
-    """Where the checkpoint's run had its images, if its config.yaml is there to say so; else an empty string."""
-    folder = run_folder.folder_of(checkpoint)
-    try:
-        config = {} if folder is None else yaml.safe_load((folder / "config.yaml").read_text())
-        return str(config["data"]["data_dir"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return ""
 
 
 def table(scores: dict[str, dict[str, Any]], title: str) -> Table:

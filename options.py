@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ActionConfigFile, Namespace
@@ -125,11 +124,3 @@ def check_batches(options: Namespace, processes: int) -> None:
             f"--model.batch_norm needs 2 images or more, and the last of {rows} in batches of {batch_size} is alone; "
             "change --data.batch_size"
         )
-
-
-def expand(path: str | None, default: str = ".") -> Path:
-    """A path that a person typed, with ~ for the home folder."""
-    try:
-        return Path(path or default).expanduser()
-    except RuntimeError as error:
-        raise UserError(f"{path}: {error}") from error

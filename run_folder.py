@@ -3,22 +3,16 @@
 Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/ and curves.png.
 """
 
-import csv
-import io
 import os
-import pickle
 import platform
+import shlex
 import subprocess
-import zipfile
-from collections.abc import Mapping
+import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 LOGS = "lightning_logs"
 SUMMARY = "summary.json"  # the diagnosis
@@ -102,7 +96,7 @@ def folder_of(checkpoint: Path) -> Path | None:
     return folder if ours and checkpoint.absolute().parent.name == LAST.parent.name else None
 
 
-def write_config(folder: Path, options: str, device: torch.device) -> None:
+def write_config(folder: Path, options: str, device: str) -> None:
     """Keeps every option, as a file that --config reads, under a comment with the versions that ran.
 
     Args:
@@ -111,11 +105,9 @@ def write_config(folder: Path, options: str, device: torch.device) -> None:
         device: Where it trains.
     """
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "pytorch-lightning"))
-    on = f"{torch.get_num_threads()} threads" if device.type == "cpu" else ""
-    on = torch.cuda.get_device_name(device) if device.type == "cuda" else on
     header = (
         f"{SIGNATURE}, git {_git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
-        f"# python {platform.python_version()}, {versions}, on {device.type} {on}\n"
+        f"# python {platform.python_version()}, {versions}, on {device}\n"
     )
     write_atomic(folder / "config.yaml", (header + options).encode())
 
@@ -144,112 +136,6 @@ def lock(folder: Path) -> FileLock:
     return file_lock
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Loads a checkpoint of this program onto the CPU, tensors and plain values alone.
-
-    Raises:
-        RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
-    """
-    try:
-        if not zipfile.is_zipfile(path):
-            raise RunFolderError(f"{path} is damaged or not a checkpoint")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise RunFolderError(
-            f"{path} holds a pickled Python object, which could run code: refused, not loaded"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
-    needed = {"epoch", "global_step", "state_dict", "optimizer_states", "options"}
-    if (
-        not isinstance(checkpoint, dict)
-        or not needed <= checkpoint.keys()
-        or not isinstance(checkpoint["options"], dict)
-    ):
-        raise RunFolderError(f"{path} is not a checkpoint of this program")
-    if (
-        not all(state.get("state") for state in checkpoint["optimizer_states"])
-        or len(checkpoint["optimizer_states"]) != 2
-    ):
-        raise RunFolderError(f"{path} lacks the optimizers' state, so training cannot go on from it")
-    return checkpoint
-
-
-def check_resumable(
-    path: Path, checkpoint: Mapping[str, Any], options: Mapping[str, Any], max_epochs: int | None, max_steps: int
-) -> None:
-    """Makes sure that training on from a checkpoint is what its run began.
-
-    Args:
-        path: The checkpoint's path.
-        checkpoint: The checkpoint.
-        options: What must not change, by option name, as it is now.
-        max_epochs: Epochs to train in all; None or -1 for no end.
-        max_steps: Updates to train in all; -1 for no end.
-
-    Raises:
-        RunFolderError: An option changed (the message has the diff), all is trained already, or the checkpoint's run has
-            gone on since.
-    """
-    before = checkpoint["options"]
-    changed = [
-        f"--{key} was {before.get(key)}, is {value} now"
-        for key, value in options.items()
-        if _plain(before.get(key)) != _plain(value)
-    ]
-    if changed:
-        raise RunFolderError(f"{path} was trained with other options: {'; '.join(changed)}\nleave them out to resume")
-    done = epochs_done(checkpoint)
-    last = path.with_name(LAST.name)
-    if path.name != LAST.name and folder_of(path) and last.is_file():
-        newer = epochs_done(load_checkpoint(last))
-        if newer > done:
-            raise RunFolderError(
-                f"{path} is of epoch {done}, and its run has gone on to epoch {newer}, which resuming would overwrite\n"
-                "copy the checkpoint out of the run folder to start a new run from it"
-            )
-    if max_epochs is not None and 0 <= max_epochs <= done:
-        raise RunFolderError(
-            f"{path} has trained {done} of {max_epochs} epochs: pass a --max_epochs over {done} to train on"
-        )
-    updates = checkpoint["global_step"] // (before["model.d_steps"] + 1)
-    if 0 <= max_steps <= updates:
-        raise RunFolderError(
-            f"{path} has trained {updates} of {max_steps} updates: pass a larger --max_steps (-1: no limit) to train on"
-        )
-
-
-def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, torch.Tensor]) -> None:
-    """Makes sure that a checkpoint's weights fit the networks that its options describe.
-
-    Raises:
-        RunFolderError: They do not.
-    """
-    before = checkpoint["state_dict"]
-    if {key: value.shape for key, value in before.items()} != {key: value.shape for key, value in now.items()}:
-        raise RunFolderError(f"{path} holds other networks than its options say: it is damaged")
-
-
-def epochs_done(checkpoint: Mapping[str, Any]) -> int:
-    """How many whole epochs a checkpoint has behind it."""
-    return checkpoint["epoch"] + 1
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, (list, tuple)) else value
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one and renames it, so a full disk or a kill leaves the old one whole."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        write_atomic(Path(path), buffer.getvalue())
-
-
 def read_metrics(folder: Path) -> list[dict[str, float]]:
     """The rows of metrics.csv as numbers, in order of `step`; cells that were empty are absent.
 
@@ -259,15 +145,39 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     return read_rows(folder / "metrics.csv")
 
 
-def read_rows(path: Path) -> list[dict[str, float]]:
-    """`read_metrics` of a file of any name."""
+def read_rows(path: Path, skipped: list[int] | None = None) -> list[dict[str, float]]:
+    """`read_metrics` of a file of any name; broken lines are an error, or are left out where `skipped` takes their numbers."""
     rows = []
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
+    header, *lines = path.read_text(errors="replace").splitlines() or [""]
+    names = header.split(",")
+    for number, line in enumerate(lines, start=2):
         try:
-            for line in reader:
-                row: dict[str, float] = {key: float(value) for key, value in line.items() if value}
-                rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
-        except (ValueError, KeyError, TypeError, csv.Error) as error:
-            raise RunFolderError(f"{path}, line {reader.line_num}, is broken; mend or remove it") from error
-    return rows
+            cells = zip(names, line.split(","), strict=True)
+            row = {name: float(cell) for name, cell in cells if cell}
+            rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
+        except (ValueError, KeyError, OverflowError) as error:
+            if skipped is None:
+                raise RunFolderError(f"{path}, line {number}, is broken; mend or remove it") from error
+            skipped.append(number)
+    return sorted(rows, key=lambda row: row["step"])
+
+
+def relative(path: Path) -> Path:
+    """The path as seen from the working directory, where it lies below it."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def python() -> str:
+    """How the person who runs this would type the interpreter: by its path where it lies below the working directory."""
+    here = relative(Path(sys.executable))
+    return "python" if here.is_absolute() else str(here)
+
+
+def command(script: str, *arguments: str | Path) -> str:
+    """What to type to run one of this program's scripts."""
+    words = (
+        str(relative(word)) if isinstance(word, Path) else word
+        for word in (Path(__file__).with_name(script), *arguments)
+    )
+    return " ".join([python(), *map(shlex.quote, words)])

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
 from jsonargparse import Namespace
 from pytorch_lightning import LightningModule, Trainer, seed_everything
@@ -25,6 +26,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.panel import Panel
 
+import checkpoint_io
 import cli
 import run_folder
 from callbacks.checkpoints import EpochCheckpoint
@@ -36,7 +38,8 @@ from callbacks.metrics import MetricsLogger, TrainingDiverged
 from callbacks.progress import TrainingProgress
 from callbacks.quality import QualityMonitor
 from callbacks.samples import SampleGrids
-from cli import RunFailed, UserError
+from checkpoint_io import AtomicCheckpointIO
+from cli import RunFailed, UserError, expand
 from data_sources import DataError
 from datamodule import MNISTDataModule
 from evaluation.judge import SHIPPED, JudgeError, judge_of
@@ -46,10 +49,9 @@ from options import (
     build_parser,
     check_batches,
     check_trainer_options,
-    expand,
     what_must_not_change,
 )
-from run_folder import AtomicCheckpointIO, RunFolderError
+from run_folder import RunFolderError
 from stopping import STOP
 
 
@@ -75,7 +77,7 @@ def train(argv: Sequence[str]) -> int:
     try:
         if options.ckpt_path is not None:
             checkpoint_path = run_folder.find_checkpoint(options.ckpt_path, expand(options.default_root_dir))
-            checkpoint = run_folder.load_checkpoint(checkpoint_path)
+            checkpoint = checkpoint_io.load_checkpoint(checkpoint_path)
             folder = run_folder.folder_of(checkpoint_path)
             options = resumed_options(parser, argv, folder, checkpoint)
         gan, data, quality, health = build_parts(options)
@@ -87,8 +89,8 @@ def train(argv: Sequence[str]) -> int:
         health.options = kept | {"max_epochs": options.max_epochs}
         if checkpoint_path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
-            run_folder.check_resumable(checkpoint_path, checkpoint, kept, *limits)
-            run_folder.check_weights(checkpoint_path, checkpoint, gan.state_dict())
+            checkpoint_io.check_resumable(checkpoint_path, checkpoint, kept, *limits)
+            checkpoint_io.check_weights(checkpoint_path, checkpoint, gan.state_dict())
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if first and quality.every_n_epochs and not (options.fast_dev_run and data.dataset not in SHIPPED):
             quality.judge = judge_of(data.dataset, data.images, data.labels, data.folder)
@@ -186,12 +188,19 @@ def open_folder(folder: Path | None, options: Namespace, config: str, probe: Tra
     folder = folder or run_folder.claim(expand(options.default_root_dir))
     try:
         lock = run_folder.lock(folder)
-        run_folder.write_config(folder, config, probe.strategy.root_device)
+        run_folder.write_config(folder, config, device_name(probe.strategy.root_device))
     except OSError as error:
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         raise RunFolderError(f"{folder} cannot be written: {error.strerror}") from error
     return folder, lock
+
+
+def device_name(device: torch.device) -> str:
+    """`cuda NVIDIA H100`, `cpu 2 threads`."""
+    if device.type == "cpu":
+        return f"cpu {torch.get_num_threads()} threads"
+    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def outputs(

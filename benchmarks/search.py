@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import checkpoint_io
 import cli
-import evaluate
 import run_folder
 from benchmarks import runs
 from benchmarks.quality import RUN, all_at_once, trained
@@ -98,9 +98,9 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
     if kept.is_file():
         return json.loads(kept.read_text())
     try:
-        loaded = run_folder.load_checkpoint(checkpoint)
-        gan = evaluate.generator_of(checkpoint, loaded)
-        arrays, dataset, folder = evaluate.images_of(checkpoint, loaded, data_dir)
+        loaded = checkpoint_io.load_checkpoint(checkpoint)
+        gan = checkpoint_io.load_gan(checkpoint, loaded)
+        arrays, dataset, folder = checkpoint_io.images_of(checkpoint, loaded, data_dir)
         images = arrays[TRAIN_IMAGES]
         judge = judge_of(dataset, images, arrays[TRAIN_LABELS], folder)
     except (run_folder.RunFolderError, DataError, JudgeError) as error:

@@ -1,7 +1,6 @@
 """What a person reads around the bar: what is about to be trained, where to look at the end, how to go on."""
 
 import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from callbacks.quality import QualityMonitor
 from data_sources import VALIDATION_ROWS
 from evaluation.diagnosis import IMPROVING, TOO_EARLY
 from gan_module import GAN
-from run_folder import BEST, LAST
+from run_folder import BEST, LAST, command, python, relative
 
 LESSON_EPOCHS = 50
 ENDED_EARLY = (TrainingDiverged, KeyboardInterrupt)
@@ -114,17 +113,4 @@ def how_to_resume(folder: Path | None) -> str:
 
 def resume_command(folder: Path) -> str:
     """The command that resumes a run."""
-    script = relative(Path(__file__).parents[1] / "train.py")
-    return f"{python()} {shlex.quote(str(script))} --ckpt_path {shlex.quote(str(relative(folder / LAST)))}"
-
-
-def python() -> str:
-    """How the person who runs this would type the interpreter: by its path where it lies below the working directory."""
-    here = relative(Path(sys.executable))
-    return "python" if here.is_absolute() else str(here)
-
-
-def relative(path: Path) -> Path:
-    """The path as seen from the working directory, where it lies below it."""
-    path = path.absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return command("train.py", "--ckpt_path", folder / LAST)

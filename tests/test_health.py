@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import checkpoint_io
 import run_folder
 import train
 from evaluation.diagnosis import QUESTIONS, diagnose
@@ -68,11 +69,11 @@ def test_stop_on_ends_the_run_at_a_verdict_that_lasts_and_the_command_it_prints_
     assert "Traceback" not in err
     assert "Verdict: too early to tell (confidence medium)" in out
     assert summary()["verdict"] == "too early to tell"
-    epochs = run_folder.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1
+    epochs = checkpoint_io.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1
     assert epochs == 3
     command = shlex.split(err.splitlines()[-1])
     assert run(*command[command.index("--ckpt_path") :], "--max_epochs", "5")[0] == 0
-    assert run_folder.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1 == 5
+    assert checkpoint_io.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1 == 5
 
 
 def test_stop_on_ends_all_ranks(images_dir: Path, tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_diagnosing_changes_nothing_that_is_learned(
     monkeypatch.setattr("callbacks.health.HealthMonitor.on_train_epoch_end", lambda *_: None)
     run(*small)
     states = [
-        run_folder.load_checkpoint(FOLDER.with_name(f"version_{n}") / run_folder.LAST)["state_dict"] for n in (0, 1)
+        checkpoint_io.load_checkpoint(FOLDER.with_name(f"version_{n}") / run_folder.LAST)["state_dict"] for n in (0, 1)
     ]
     assert all(states[0][name].equal(states[1][name]) for name in states[0])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import evaluate
+import checkpoint_io
 import run_folder
 from callbacks.quality import QualityMonitor
 from data_sources import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx
@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     assert [row["step"] for row in rows] == steps(FOLDER, "val/fcd") == steps(FOLDER, "val/raw_fcd") == [10, 20]
 
     path = FOLDER / "checkpoints/last.ckpt"
-    gan = evaluate.generator_of(path, run_folder.load_checkpoint(path))
+    gan = checkpoint_io.load_gan(path, checkpoint_io.load_checkpoint(path))
     assert gan.ema is not None
     judge = judge_of("mnist", arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], tmp_path)
     reference = Reference(judge, arrays[TRAIN_IMAGES][50_000:60_000])
@@ -59,12 +59,12 @@ def test_the_best_epoch_is_kept(run: Run, small: list[str]) -> None:
     run(*small, *SCORED, "--max_epochs", "4")
     rows = scores_of(FOLDER)
     best = min(rows, key=lambda row: row["val/fcd"])
-    checkpoint = run_folder.load_checkpoint(FOLDER / "checkpoints/best.ckpt")
+    checkpoint = checkpoint_io.load_checkpoint(FOLDER / "checkpoints/best.ckpt")
     assert (checkpoint["epoch"], checkpoint["global_step"]) == (best["epoch"], 2 * best["step"])
     _, out, _ = run("--ckpt_path", "last", "--max_epochs", "5")
     best = min(scores_of(FOLDER), key=lambda row: row["val/fcd"])
     assert f"FCD {best['val/fcd']:.1f} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
-    assert run_folder.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
+    assert checkpoint_io.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
     epochs = steps(FOLDER, "epoch")
     assert len(epochs) == len(set(epochs))
 

@@ -1,0 +1,167 @@
+"""Checkpoints: loaded safely, checked, and what they belong to: the networks, the run, the images."""
+
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
+
+from cli import expand
+from data_sources import FOLDERS, DataError, idx
+from gan_module import GAN
+from run_folder import LAST, RunFolderError, folder_of, write_atomic
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Loads a checkpoint of this program onto the CPU, tensors and plain values alone.
+
+    Raises:
+        RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            raise RunFolderError(f"{path} is damaged or not a checkpoint")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RunFolderError(
+            f"{path} holds a pickled Python object, which could run code: refused, not loaded"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
+    needed = {"epoch", "global_step", "state_dict", "optimizer_states", "options"}
+    if (
+        not isinstance(checkpoint, dict)
+        or not needed <= checkpoint.keys()
+        or not isinstance(checkpoint["options"], dict)
+    ):
+        raise RunFolderError(f"{path} is not a checkpoint of this program")
+    if (
+        not all(state.get("state") for state in checkpoint["optimizer_states"])
+        or len(checkpoint["optimizer_states"]) != 2
+    ):
+        raise RunFolderError(f"{path} lacks the optimizers' state, so training cannot go on from it")
+    return checkpoint
+
+
+def check_resumable(
+    path: Path, checkpoint: Mapping[str, Any], options: Mapping[str, Any], max_epochs: int | None, max_steps: int
+) -> None:
+    """Makes sure that training on from a checkpoint is what its run began.
+
+    Args:
+        path: The checkpoint's path.
+        checkpoint: The checkpoint.
+        options: What must not change, by option name, as it is now.
+        max_epochs: Epochs to train in all; None or -1 for no end.
+        max_steps: Updates to train in all; -1 for no end.
+
+    Raises:
+        RunFolderError: An option changed (the message has the diff), all is trained already, or the checkpoint's run has
+            gone on since.
+    """
+    before = checkpoint["options"]
+    changed = [
+        f"--{key} was {before.get(key)}, is {value} now"
+        for key, value in options.items()
+        if _plain(before.get(key)) != _plain(value)
+    ]
+    if changed:
+        raise RunFolderError(f"{path} was trained with other options: {'; '.join(changed)}\nleave them out to resume")
+    done = epochs_done(checkpoint)
+    last = path.with_name(LAST.name)
+    if path.name != LAST.name and folder_of(path) and last.is_file():
+        newer = epochs_done(load_checkpoint(last))
+        if newer > done:
+            raise RunFolderError(
+                f"{path} is of epoch {done}, and its run has gone on to epoch {newer}, which resuming would overwrite\n"
+                "copy the checkpoint out of the run folder to start a new run from it"
+            )
+    if max_epochs is not None and 0 <= max_epochs <= done:
+        raise RunFolderError(
+            f"{path} has trained {done} of {max_epochs} epochs: pass a --max_epochs over {done} to train on"
+        )
+    updates = checkpoint["global_step"] // (before["model.d_steps"] + 1)
+    if 0 <= max_steps <= updates:
+        raise RunFolderError(
+            f"{path} has trained {updates} of {max_steps} updates: pass a larger --max_steps (-1: no limit) to train on"
+        )
+
+
+def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, torch.Tensor]) -> None:
+    """Makes sure that a checkpoint's weights fit the networks that its options describe.
+
+    Raises:
+        RunFolderError: They do not.
+    """
+    before = checkpoint["state_dict"]
+    if {key: value.shape for key, value in before.items()} != {key: value.shape for key, value in now.items()}:
+        raise RunFolderError(f"{path} holds other networks than its options say: it is damaged")
+
+
+def epochs_done(checkpoint: Mapping[str, Any]) -> int:
+    """How many whole epochs a checkpoint has behind it."""
+    return checkpoint["epoch"] + 1
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and renames it, so a full disk or a kill leaves the old one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomic(Path(path), buffer.getvalue())
+
+
+def load_gan(path: Path, checkpoint: dict[str, Any]) -> GAN:
+    """The checkpoint's networks, in eval mode on the CPU."""
+    hyperparameters, weights = checkpoint.get("hyper_parameters"), checkpoint["state_dict"]
+    if not isinstance(hyperparameters, dict) or not isinstance(weights, dict):
+        raise RunFolderError(f"{path} lacks the model's options or its weights")
+    try:
+        gan = GAN(**hyperparameters)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
+    check_weights(path, checkpoint, gan.state_dict())
+    gan.load_state_dict(checkpoint["state_dict"])
+    return gan.eval()
+
+
+def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[dict[str, Tensor], str, Path]:
+    """The dataset that the checkpoint was trained on: its four arrays, its name, and the folder it was found in.
+
+    Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and in `data`.
+    """
+    dataset = checkpoint["options"].get("data.dataset")
+    if dataset not in FOLDERS:
+        raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
+    if data_dir is not None:
+        places = [data_dir]
+    else:
+        places = [data_dir_of_run(path), os.environ.get("MNIST_DIR", "") if dataset == "mnist" else "", "data"]
+    for folder in (expand(place) for place in places if place):
+        if paths := idx.find(folder, dataset):
+            return idx.read_dataset(paths), dataset, folder
+    raise DataError(f"no {FOLDERS[dataset]} in {', '.join(filter(None, places))}; name its folder by --data_dir")
+
+
+def data_dir_of_run(checkpoint: Path) -> str:
+    """Where the checkpoint's run had its images, if its config.yaml is there to say so; else an empty string."""
+    folder = folder_of(checkpoint)
+    try:
+        config = {} if folder is None else yaml.safe_load((folder / "config.yaml").read_text())
+        return str(config["data"]["data_dir"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return ""
