@@ -16,7 +16,7 @@ from torch import Tensor
 from cli import expand
 from data_sources import FOLDERS, DataError, idx
 from gan_module import GAN
-from run_folder import LAST, RunFolderError, folder_of, write_atomic
+from run_folder import BEST, LAST, RunFolderError, folder_of, write_atomic
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -25,6 +25,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
     """
+    if path.is_dir():
+        raise RunFolderError(f"{path} is a folder; name a checkpoint in it, such as {path / BEST}")
+    if not path.is_file():
+        raise RunFolderError(f"no checkpoint at {path}")
     try:
         if not zipfile.is_zipfile(path):
             raise RunFolderError(f"{path} is damaged or not a checkpoint")

@@ -59,8 +59,6 @@ def evaluate(argv: Sequence[str]) -> int:
     """
     options = parse(argv)
     path = expand(options.checkpoint)
-    if not path.is_file():
-        raise UserError(f"no checkpoint at {path}")
     columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
     try:
         checkpoint = checkpoint_io.load_checkpoint(path)

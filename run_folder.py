@@ -1,6 +1,7 @@
 """A run folder, `lightning_logs/version_N/`: claimed by one process, resumed, read. Files in it change in one rename.
 
-Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/ and curves.png.
+Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/,
+curves.png, report.html and what that shows in report/.
 """
 
 import os
@@ -17,6 +18,9 @@ from filelock import FileLock, Timeout
 LOGS = "lightning_logs"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
+REPORT = "report.html"
+# What a run leaves for its report, since that reads files alone (see callbacks/report.py):
+RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
 SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
 
 

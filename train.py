@@ -37,6 +37,7 @@ from callbacks.messages import RunMessages, how_to_resume
 from callbacks.metrics import MetricsLogger, TrainingDiverged
 from callbacks.progress import TrainingProgress
 from callbacks.quality import QualityMonitor
+from callbacks.report import ReportWriter
 from callbacks.samples import SampleGrids
 from checkpoint_io import AtomicCheckpointIO
 from cli import RunFailed, UserError, expand
@@ -237,7 +238,7 @@ def outputs(
         history = MetricsCSV(folder, first_update)
         health.keep(folder, history)
         loggers = [RunTensorBoard(folder, first_update), history]
-        callbacks.append(Curves(folder))
+        callbacks += [Curves(folder), ReportWriter(folder, history, metrics, kept["seed_everything"])]
     callbacks.append(RunMessages(folder, metrics, quality, health))
     callbacks.append(EpochCheckpoint(folder or Path(), kept, quality))
     return {"callbacks": callbacks, "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}

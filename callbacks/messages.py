@@ -7,15 +7,15 @@ from pathlib import Path
 from pytorch_lightning import Callback, Trainer
 
 from callbacks.health import HealthMonitor
-from callbacks.metrics import MetricsLogger, TrainingDiverged, epoch_is_whole
+from callbacks.metrics import MetricsLogger, epoch_is_whole
 from callbacks.quality import QualityMonitor
+from callbacks.report import ENDED_EARLY
 from data_sources import VALIDATION_ROWS
 from evaluation.diagnosis import IMPROVING, TOO_EARLY
 from gan_module import GAN
-from run_folder import BEST, LAST, command, python, relative
+from run_folder import BEST, LAST, REPORT, command, python, relative
 
 LESSON_EPOCHS = 50
-ENDED_EARLY = (TrainingDiverged, KeyboardInterrupt)
 
 
 class RunMessages(Callback):
@@ -98,8 +98,8 @@ class RunMessages(Callback):
             print(f"  best         FCD {self.quality.best_fcd:.1f} after epoch {epoch}: {folder / BEST}")
         if pictures:
             print(f"  samples      {relative(pictures[-1])}")
-        if (self.folder / "curves.png").is_file():
-            print(f"  curves       {folder}/curves.png")
+        if (self.folder / REPORT).is_file():
+            print(f"  report       {folder / REPORT} (open it in a browser)")
         tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
         print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}", flush=True)
 
