@@ -62,10 +62,8 @@ def report(run: Run) -> str:
 
 def comparison(runs: Sequence[Run]) -> str:
     """Runs side by side as HTML: verdicts, scores, curves on one axis, last grids, and the options that differ."""
-    labels = [run.name for run in runs]
-    if len(set(labels)) < len(labels):
-        labels = [str(relative(run.folder)) for run in runs]
-    names = dict.fromkeys(name for run in runs for name in run.options)
+    labels = distinguished([run.folder for run in runs])
+    names = dict.fromkeys(name for run in runs for name in run.options if name != "default_root_dir")
     differing = {
         name: [run.options.get(name) for run in runs]
         for name in names
@@ -90,6 +88,15 @@ def comparison(runs: Sequence[Run]) -> str:
         differing=differing,
         data={"charts": compared(runs, labels), "marks": [], "frames": []},
     )
+
+
+def distinguished(folders: Sequence[Path]) -> list[str]:
+    """Names for run folders: of their paths the parts between what all begin with and what all end with."""
+    paths = [folder.absolute().parts for folder in folders]
+    shortest = min(map(len, paths))
+    head = next((at for at in range(shortest) if len({path[at] for path in paths}) > 1), shortest - 1)
+    tail = next((at for at in range(shortest - head) if len({path[-1 - at] for path in paths}) > 1), 0)
+    return ["/".join(path[head : len(path) - tail]) for path in paths]
 
 
 def _render(template: str, **context: Any) -> str:

@@ -103,9 +103,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """As a person tells runs apart: `version_3`, or with the folder above where that is not Lightning's."""
-        parent = self.folder.absolute().parent
-        return self.folder.name if parent.name == "lightning_logs" else f"{parent.name}/{self.folder.name}"
+        return self.folder.absolute().name
 
     def skipped_note(self) -> str:
         """What to say of the lines that could not be read."""

@@ -45,8 +45,24 @@ def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     torch.set_rng_state(state)
 
 
+@pytest.fixture(scope="session")
+def trained_run(images_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two epochs with a moving average and scores; to be read, or copied."""
+    root = tmp_path_factory.mktemp("trained")
+    scored = ["--quality.samples", "500", "--model.ema_decay", "0.8", "--model.lr", "1e-3"]
+    assert (
+        train.main([*small_run(images_dir), *scored, "--default_root_dir", str(root), "--quality.every_n_epochs", "1"])
+        == 0
+    )
+    return root / "lightning_logs/version_0"
+
+
 @pytest.fixture
 def small(images_dir: Path) -> list[str]:
+    return small_run(images_dir)
+
+
+def small_run(images_dir: Path) -> list[str]:
     """Options of a run of a second: two epochs of 10 updates on 600 images, not scored."""
     data = ["--data.data_dir", str(images_dir), "--data.train_rows", "600", "--data.batch_size", "64"]
     quick = ["--accelerator", "cpu", "--max_epochs", "2", "--log_every_n_steps", "4", "--quality.every_n_epochs", "0"]

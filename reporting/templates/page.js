@@ -79,6 +79,7 @@ function drawMarks(plot) {
   ctx.restore();
 }
 
+const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((first) => first * 10 ** power));
 const digits = (value) => (value == null ? "–" : String(Number(value.toPrecision(4))));
 
 function options(chart, width) {
@@ -90,7 +91,7 @@ function options(chart, width) {
     padding: [16, 12, 0, 0],
     cursor: { sync: { key: "curves" }, drag: { x: false, y: false } },
     scales: { x: { time: false }, y: { distr: chart.log ? 3 : 1, ...(range && { range }) } },
-    axes: [{ ...axis, label: chart.x_label, labelSize: 18, size: 34 }, { ...axis, size: 56, values: (plot, ticks) => ticks.map((tick) => (tick == null ? "" : digits(tick))) }],
+    axes: [{ ...axis, label: chart.x_label, labelSize: 18, size: 34, incrs: WHOLE }, { ...axis, size: 56, values: (plot, ticks) => ticks.map((tick) => (tick == null ? "" : digits(tick))) }],
     series: [
       { label: chart.x_label, value: (plot, value) => (value == null ? "–" : value.toLocaleString("en")) },
       ...chart.series.map((each) => ({

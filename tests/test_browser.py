@@ -1,0 +1,208 @@
+"""The report in a real browser: it shows, moves, fits phone and desktop, and its console is empty."""
+
+import io
+import os
+import shutil
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from reporting.__main__ import main
+from run_folder import REPORT
+from tests.made_runs import make_run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
+PHONE, DESKTOP = (375, 812), (1280, 900)
+FLAGS = (
+    *("headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-dev-shm-usage"),
+    *(
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "force-color-profile=srgb",
+        "hide-scrollbars",
+    ),
+)
+
+pytestmark = pytest.mark.skipif(
+    not REQUIRED and not (CHROMIUM and DRIVER),
+    reason="no chromium and chromedriver here (on Debian: apt install chromium chromium-driver)",
+)
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Chrome]:
+    assert CHROMIUM, "REQUIRE_BROWSER=1, and there is no chromium"
+    assert DRIVER, "REQUIRE_BROWSER=1, and there is no chromedriver"
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in FLAGS:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(executable_path=DRIVER))
+    yield driver
+    driver.quit()
+
+
+def show(chrome: Chrome, path: Path, size: tuple[int, int], scheme: str = "light") -> None:
+    """Opens a page from disk, as a person would by a double click."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    chrome.get_log("browser")  # empties it
+    chrome.get(path.absolute().as_uri())
+    settle(chrome)
+
+
+def settle(chrome: Chrome) -> None:
+    """Waits until the page is drawn for what is emulated now."""
+    chrome.execute_async_script(
+        "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(arguments[0], 100)))"
+    )
+
+
+def picture(chrome: Chrome) -> Image.Image:
+    """The whole page."""
+    shot = chrome.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "fromSurface": True})
+    return Image.open(io.BytesIO(b64decode(shot["data"]))).convert("RGB")
+
+
+def element(chrome: Chrome, selector: str) -> WebElement:
+    return chrome.find_element(By.CSS_SELECTOR, selector)
+
+
+def legend(chrome: Chrome) -> list[str]:
+    """The values beside the first chart's curves."""
+    first = element(chrome, "#charts .uplot")
+    return [each.text for each in first.find_elements(By.CSS_SELECTOR, ".u-value")]
+
+
+def pixels(chrome: Chrome, selector: str) -> bytes:
+    """An element as it is seen."""
+    return Image.open(io.BytesIO(element(chrome, selector).screenshot_as_png)).convert("RGB").tobytes()
+
+
+@pytest.fixture(scope="module")
+def comparison_page(trained_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compared")
+    for name, history in (("dominated", "frozen_G_seed_0"), ("lesson", "lesson_seed_0")):
+        make_run(folder / name / "version_0", epochs=8, history=history, side=242, lr=len(name) / 1000)
+    runs = [trained_run, folder / "dominated/version_0", folder / "lesson/version_0"]
+    assert main([*map(str, runs), "--out", str(folder / "comparison.html")]) == 0
+    return folder / "comparison.html"
+
+
+def overflow(chrome: Chrome) -> list[Any]:
+    """What reaches beyond the right edge of the page, but for what scrolls inside its own box."""
+    return chrome.execute_script(
+        """
+        const wide = (each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5;
+        return [...document.querySelectorAll("body *")]
+          .filter((each) => wide(each) && !each.closest(".scroll table, pre, .u-wrap"))
+          .map((each) => each.outerHTML.slice(0, 100));
+        """
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("which", ["report", "comparison"])
+def test_pages_fit_both_widths_and_schemes_and_the_console_is_empty(
+    which: str, size: tuple[int, int], scheme: str, chrome: Chrome, trained_run: Path, comparison_page: Path
+) -> None:
+    show(chrome, trained_run / REPORT if which == "report" else comparison_page, size, scheme)
+    assert overflow(chrome) == []
+    content = chrome.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+    assert content["width"] == size[0]
+    assert content["height"] > 1000
+    shot = picture(chrome)
+    background = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
+    color = tuple(map(int, background.removeprefix("rgb(").removesuffix(")").split(",")))
+    assert sum(color) > 600 if scheme == "light" else sum(color) < 150
+    edge = shot.crop((size[0] - 8, 0, size[0], shot.height))
+    assert edge.getcolors() == [(8 * shot.height, color)]  # nothing is drawn in the margin
+    assert chrome.get_log("browser") == []
+    for image in chrome.find_elements(By.TAG_NAME, "img"):
+        assert image.get_attribute("alt")
+        assert chrome.execute_script("return arguments[0].complete && arguments[0].naturalWidth", image) > 0
+    small = chrome.execute_script(
+        "return [...document.querySelectorAll('p, td, dd, li')].filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).length"
+    )
+    assert small == 0
+
+
+def test_the_slider_scrubs_the_epochs_by_mouse_and_keyboard(chrome: Chrome, trained_run: Path) -> None:
+    show(chrome, trained_run / REPORT, DESKTOP)
+    slider, note = element(chrome, "#epoch"), element(chrome, "#frame-note")
+    assert note.text.startswith("after epoch 2")
+    seen = [pixels(chrome, "#frame")]
+    for key, expected in ((Keys.ARROW_LEFT, "after epoch 1"), (Keys.HOME, "before training")):
+        slider.send_keys(key)
+        assert note.text.startswith(expected)
+        assert slider.get_attribute("aria-valuetext") == note.text
+        assert note.text in str(element(chrome, "#frame").get_attribute("alt"))
+        seen.append(pixels(chrome, "#frame"))
+    assert len(set(seen)) == 3
+    ActionChains(chrome).move_to_element(slider).click().perform()  # its middle
+    assert note.text.startswith("after epoch 1")
+    assert chrome.get_log("browser") == []
+
+
+def test_the_epochs_play_and_stop_at_the_last(chrome: Chrome, trained_run: Path) -> None:
+    show(chrome, trained_run / REPORT, DESKTOP)
+    chrome.execute_script("window.setInterval = (step) => { window.step = step; return 1; }")  # a clock to turn by hand
+    element(chrome, "#play").click()
+    notes = [element(chrome, "#frame-note").text]
+    for _ in range(2):
+        chrome.execute_script("window.step()")
+        notes.append(element(chrome, "#frame-note").text)
+    assert [note.split(" ·")[0] for note in notes] == ["before training", "after epoch 1", "after epoch 2"]
+    assert element(chrome, "#play").get_attribute("aria-label") == "Pause"
+    chrome.execute_script("window.step()")
+    assert element(chrome, "#play").get_attribute("aria-label") == "Play the epochs"
+
+
+def test_the_latent_walk_is_scrubbed(chrome: Chrome, trained_run: Path) -> None:
+    show(chrome, trained_run / REPORT, PHONE)
+    seen = [pixels(chrome, "#walk-view")]
+    for key in (Keys.PAGE_UP, Keys.END):
+        element(chrome, "#walk-step").send_keys(key)
+        seen.append(pixels(chrome, "#walk-view"))
+    assert len(set(seen)) == 3
+    assert element(chrome, "#walk-step").get_attribute("aria-valuetext") == "step 48 of 48"
+
+
+def test_curves_are_drawn_show_values_on_hover_and_follow_the_scheme(chrome: Chrome, trained_run: Path) -> None:
+    show(chrome, trained_run / REPORT, DESKTOP)
+    plots = chrome.find_elements(By.CSS_SELECTOR, "#charts .uplot")
+    assert len(plots) == 5
+    for plot in plots:
+        canvas = Image.open(io.BytesIO(plot.find_element(By.TAG_NAME, "canvas").screenshot_as_png)).convert("RGB")
+        assert len(canvas.getcolors(1 << 20)) > 20
+    values = legend(chrome)
+    assert values[0] == "20"  # at rest, the last update
+    over = element(chrome, "#charts .u-over")
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", over)
+    ActionChains(chrome).move_to_element_with_offset(over, -int(over.size["width"] / 2) + 2, 0).perform()
+    hovered = legend(chrome)
+    assert hovered[0] == "4"  # the first that was logged
+    assert all(value != "–" and float(value) > 0 for value in hovered[1:])
+    assert hovered != values
+    light = pixels(chrome, "#charts canvas")
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
+    settle(chrome)
+    assert pixels(chrome, "#charts canvas") != light
+    assert chrome.get_log("browser") == []

@@ -1,0 +1,252 @@
+"""report.html and the comparison of runs: what they show, how large they get, and what they refuse."""
+
+import html
+import json
+import math
+import re
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import train
+from evaluation.diagnosis import diagnose
+from reporting import charts, pictures
+from reporting.__main__ import main
+from reporting.page import comparison, distinguished, report
+from reporting.run import Record, Run
+from run_folder import NEAREST, RECORD, REPORT, SIGNATURE, SUMMARY
+from tests.made_runs import make_run, write_rows
+
+FOLDER = Path("lightning_logs/version_0")
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """What the page gives its script."""
+    return json.loads(page.split('<script type="application/json" id="data">')[1].split("</script>")[0])
+
+
+def report_of(folder: Path) -> str:
+    return report(Run.read(folder))
+
+
+def test_a_run_of_500_epochs_of_noise_fits_and_keeps_its_first_best_and_last_grids() -> None:
+    rows = make_run(FOLDER, epochs=500, side=242)
+    rows[332]["val/fcd"] = 1.0
+    write_rows(FOLDER, rows)
+    assert main([str(FOLDER)]) == 0
+    page = (FOLDER / REPORT).read_text()
+    assert len(page.encode()) < 3 * 1024 * 1024
+    epochs = [frame["epoch"] for frame in data_of(page)["frames"]]
+    assert len(epochs) == pictures.MOST_FRAMES
+    assert {0, 333, 500} <= set(epochs)
+    gaps = {later - earlier for earlier, later in pairwise(epochs)}
+    assert max(gaps) <= 10
+    assert "60 of 501 grids" in page
+    assert {"epoch": 333, "x": 469 * 333, "label": "best FCD", "kind": "best"} in data_of(page)["marks"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 60, 61, 500])
+def test_thinned_is_even_and_keeps_what_it_must(count: int) -> None:
+    epochs = list(range(1, count + 1))
+    kept = pictures.thinned(epochs, [count - 1, None])
+    assert min(count, pictures.MOST_FRAMES) - 1 <= len(kept) <= pictures.MOST_FRAMES
+    assert {1, max(1, count - 1), count} <= set(kept)
+    assert kept == sorted(set(kept))
+
+
+def test_the_page_says_what_summary_json_says_and_more(trained_run: Path) -> None:
+    page = html.unescape((trained_run / REPORT).read_text())
+    summary = json.loads((trained_run / SUMMARY).read_text())
+    assert f"<strong>{summary['verdict']}</strong>" in page
+    assert f"confidence {summary['confidence']}" in page
+    assert all(f"<p>{answer['answer']}</p>" in page for answer in summary["answers"].values())
+    assert all(each["expected"] in page for each in summary["evidence"])
+    assert all(each["option"] in page for each in summary["advice"])
+    for words in (
+        "train.py --ckpt_path",
+        "evaluate.py",
+        "generate.py",
+        "torch 2.",
+        "latent_dim: 100",
+        "dataset: mnist",
+    ):
+        assert words in page
+    record = Record.read(trained_run / RECORD)
+    assert record is not None
+    assert record.images == 1200
+    assert sum(record.classes) == pytest.approx(1)
+    assert f"<figcaption>{record.distances[0]:.1f}</figcaption>" in page
+    assert [frame["epoch"] for frame in data_of(page)["frames"]] == [0, 1, 2]
+    shown = {chart["title"]: [each["label"] for each in chart["series"]] for chart in data_of(page)["charts"]}
+    assert list(shown) == [chart.title for chart in charts.OF_ONE]
+    assert shown["FCD: distance from real images"] == ["samples", "without moving average", "real"]
+
+
+def test_the_page_needs_no_network(trained_run: Path) -> None:
+    page = (trained_run / REPORT).read_text()
+    assert re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:)[^"'>\s]*//""", page) == []
+    assert "default-src 'none'" in page
+    assert "Permission is hereby granted" in page  # uPlot's licence
+
+
+def test_without_scores_judge_or_record_the_rest_is_shown() -> None:
+    rows = make_run(FOLDER)
+    write_rows(FOLDER, [{name: value for name, value in row.items() if not name.startswith("val/")} for row in rows])
+    page = report_of(FOLDER)
+    assert [chart["title"] for chart in data_of(page)["charts"]] == [
+        chart.title for chart in charts.OF_ONE if chart is not charts.DISTANCE
+    ]
+    for absent in ('id="classes"', 'id="nearest"', 'id="walk"', "best FCD</span> ("):
+        assert absent not in page
+    assert "its latent walk, nearest training images and timing are left at its end" in page
+    assert "It has no checkpoint" in page
+
+
+def test_html_in_a_value_is_escaped() -> None:
+    evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+    folder = Path("<img src=x onerror=alert(3)>")
+    make_run(folder, evil=evil)
+    make_run(FOLDER)
+    for page in (report_of(folder), comparison([Run.read(folder), Run.read(FOLDER)])):
+        assert "<img src=x" not in page
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(1)" in page
+        assert page.count("<script") == 3  # the data, uPlot and the page's own
+
+
+def test_broken_lines_are_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(FOLDER)
+    lines = (FOLDER / "metrics.csv").read_text().splitlines()
+    lines[2] = "938,1,half a line"
+    (FOLDER / "metrics.csv").write_text("\n".join([*lines, "\x00\udcff,,".encode("utf-8", "replace").decode(), ""]))
+    assert main([str(FOLDER)]) == 0
+    assert "2 broken lines of metrics.csv left out: 3, 6" in capsys.readouterr().err
+    page = (FOLDER / REPORT).read_text()
+    assert "2 broken lines of metrics.csv left out: 3, 6" in page
+    assert data_of(page)["charts"][0]["x"] == [469, 1407, 1876]
+
+
+def test_broken_pictures_and_a_broken_record_are_left_out() -> None:
+    make_run(FOLDER)
+    (FOLDER / "samples/epoch_0002.png").write_bytes(b"no picture")
+    for name in (RECORD, NEAREST):
+        (FOLDER / name).parent.mkdir(exist_ok=True)
+        (FOLDER / name).write_text('{"epoch": "many"}')
+    assert [frame["epoch"] for frame in data_of(report_of(FOLDER))["frames"]] == [0, 1, 3, 4]
+
+
+def test_verdict_changes_are_those_that_the_run_said() -> None:
+    rows = make_run(FOLDER, epochs=6)
+    said = [diagnose(rows[: done + 1], {}).verdict for done in range(6)]
+    assert Run.read(FOLDER).verdicts == said
+    assert len(set(said)) > 1
+    marks = [mark for mark in data_of(report_of(FOLDER))["marks"] if mark["kind"] == "verdict"]
+    changed = [epoch for epoch in range(2, 7) if said[epoch - 1] != said[epoch - 2]]
+    assert [(mark["epoch"], mark["x"]) for mark in marks] == [(epoch, 469 * epoch) for epoch in changed]
+
+
+def test_long_curves_are_means_and_what_cannot_be_drawn_is_left_out() -> None:
+    rows = [{"step": 10.0 * (number + 1), "epoch": 0.0, "train/d_loss": float(number)} for number in range(2500)]
+    kept = charts.thinned(rows)
+    assert len(kept) <= charts.MOST_POINTS
+    assert kept[0] == {"step": 30.0, "epoch": 0.0, "train/d_loss": 1.0}
+    assert kept[-1]["step"] == 25_000
+    make_run(FOLDER)
+    rows = [
+        row | {"train/d_loss": math.nan, "train/g_loss": math.inf, "train/d_grad_norm": 0.0}
+        for row in Run.read(FOLDER).rows
+    ]
+    write_rows(FOLDER, rows)
+    drawn = {chart["title"]: chart["series"] for chart in data_of(report_of(FOLDER))["charts"]}
+    assert [each["values"] for each in drawn["Losses (nats)"]] == [[None] * 4] * 2
+    assert drawn["Gradient norms (L2)"][0]["values"] == [None] * 4
+
+
+def test_a_comparison_shows_each_run_and_only_the_options_that_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [Path(f"{name}/lightning_logs/version_0") for name in ("slow", "fast", "broken")]
+    for folder, lr in zip(folders, (2e-4, 1e-3, 1e-1), strict=True):
+        make_run(folder, history="lesson_seed_0" if lr < 0.1 else "lr_1e-1_seed_0", lr=lr, latent_dim=100)
+    assert main([*map(str, folders), "--out", "three.html"]) == 0
+    page = Path("three.html").read_text()
+    table = page.split("Options that differ")[1].split("</table>")[0]
+    assert re.findall(r"--([\w.]+)", table) == ["model.lr"]
+    assert re.findall(r"<td>(.*?)</td>", table) == ["0.0002", "0.001", "0.1"]
+    verdicts = re.findall(r"<strong>(.*?)</strong>", page)
+    assert verdicts == [Run.read(folder).diagnosis.verdict for folder in folders]
+    assert "diverging" in verdicts
+    for chart in data_of(page)["charts"]:
+        assert [each["label"] for each in chart["series"]] == ["slow", "fast", "broken"]
+        assert chart["x"] == [1, 2, 3, 4]
+    assert page.count('alt="64 generated images') == 3
+    before = Path("three.html").stat().st_mtime_ns
+    assert main([*map(str, folders), "--out", "three.html"]) == 2
+    assert "three.html exists; --overwrite replaces it" in capsys.readouterr().err
+    assert Path("three.html").stat().st_mtime_ns == before
+    assert main([*map(str, folders), "--out", "three.html", "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["logs/version_0", "logs/version_1"], ["version_0", "version_1"]),
+        (["a/logs/version_0", "b/logs/version_0"], ["a", "b"]),
+        (["a/logs/version_0", "a/logs/version_1", "b/logs/version_0"], ["a/logs/version_0", "a/logs/version_1", "b/logs/version_0"]),
+        (["logs/version_0", "logs/version_0"], ["version_0", "version_0"]),
+        (["logs", "logs/version_0"], ["logs", "logs/version_0"]),
+    ],
+)  # fmt: skip
+def test_runs_are_named_by_what_tells_them_apart(paths: list[str], names: list[str]) -> None:
+    assert distinguished([Path(path) for path in paths]) == names
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda: shutil.rmtree(FOLDER), "is not a run folder"),
+        (lambda: (FOLDER / "config.yaml").write_text("lr: 1\n"), "is not a run folder"),
+        (lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\ndata: ["), "config.yaml is broken"),
+        (lambda: (FOLDER / "config.yaml").write_bytes(b"\xff\xfe"), "config.yaml is broken"),
+        (lambda: (FOLDER / "metrics.csv").unlink(), "has no epoch yet"),
+        (lambda: (FOLDER / "metrics.csv").write_text("step,epoch\nx,y\n"), "has no epoch yet"),
+        (lambda: (FOLDER / "metrics.csv").write_text(""), "has no epoch yet"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    spoil: Callable[[], object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(FOLDER)
+    spoil()
+    assert main([str(FOLDER)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert len(err.splitlines()) == 1
+    assert not (FOLDER / REPORT).exists()
+
+
+def test_a_config_of_another_shape_is_reported_as_it_is() -> None:
+    make_run(FOLDER)
+    (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nonly words\n")
+    assert "only words" in report_of(FOLDER)
+
+
+def test_a_resumed_run_adds_up_its_time_and_a_folder_that_cannot_be_written_is_said(
+    trained_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path("lightning_logs/version_5")
+    shutil.copytree(trained_run, copy)
+    before = Record.read(copy / RECORD)
+    assert train.main(["--ckpt_path", str(copy / "checkpoints/last.ckpt"), "--max_epochs", "3"]) == 0
+    after = Record.read(copy / RECORD)
+    assert before is not None
+    assert after is not None
+    assert after.images == 1800
+    assert after.seconds > before.seconds
+    assert after.epoch == 3
+    assert f"report       {copy / REPORT}" in capsys.readouterr().out
+    assert main([str(copy), "--out", f"{copy / REPORT}/below.html"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
