@@ -35,7 +35,7 @@ clean:
 $(VENV)/.installed: requirements.txt
 	@$(call pip-install,requirements.txt)
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt requirements-onnx.txt
 	@$(call pip-install,requirements-dev.txt)
 
 define pip-install

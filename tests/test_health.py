@@ -103,6 +103,7 @@ def test_a_loss_that_is_no_number_gets_the_same_ending(run: Run, small: list[str
     assert "TensorBoard  " in out
     assert events(FOLDER).Scalars("health/convergence")[-1].value == -1
     assert summary()["verdict"] == "diverging"
+    assert "<strong>diverging</strong>" in (FOLDER / "report.html").read_text()
     assert all(answer["answer"] and "nan" not in answer["answer"] for answer in summary()["answers"].values())
 
 
@@ -131,6 +132,10 @@ def test_ctrl_c_gets_the_same_ending(images_dir: Path, tmp_path: Path) -> None:
     assert "Verdict: " in out
     assert "Is G improving?" in out
     assert "samples/epoch_" in out
+    assert "report.html" in out
+    assert (
+        f"<strong>{summary(tmp_path / FOLDER)['verdict']}</strong>" in (tmp_path / FOLDER / "report.html").read_text()
+    )
     assert "--ckpt_path" in err
     assert summary(tmp_path / FOLDER)["verdict"] in out
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import generate
 import train
+from reporting.__main__ import main as reporting_main
 from tests.conftest import UNREACHABLE
 
 ROOT = Path(train.__file__).parent
@@ -47,6 +49,25 @@ def test_every_command_of_the_readme_works(argv: list[str], small: list[str], tm
         assert train.main([*argv, *small, *one_process, "--data.dataset", "mnist"]) == 0
 
 
+DRAWING = [
+    shlex.split(line, comments=True)[1:]
+    for line in "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
+    if line.startswith(("python generate.py", "python -m reporting"))
+]
+
+
+@pytest.mark.parametrize("argv", DRAWING, ids=" ".join)
+def test_every_command_that_draws_or_reports_works(argv: list[str], trained_run: Path, tmp_path: Path) -> None:
+    for number in (0, 1):
+        shutil.copytree(trained_run, tmp_path / f"lightning_logs/version_{number}")
+    if argv[0] == "-m":
+        assert reporting_main(argv[2:]) == 0
+        assert (tmp_path / "comparison.html").exists() == (len(argv) == 4)
+    else:
+        assert generate.main(argv[1:]) == 0
+        assert (tmp_path / Path(argv[-1] if len(argv) > 2 else "samples.png")).is_file()
+
+
 def test_quickstart_is_the_best_recipe_for_fewer_epochs() -> None:
     quick, best = (yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in ("quickstart", "best"))
     assert quick["model"] == best["model"]
@@ -64,18 +85,19 @@ def test_links_and_pictures_of_the_readme_exist() -> None:
     assert len(links) > 10
     assert [link for link in links if not (ROOT / link).exists()] == []
     assert (ROOT / "docs/evolution.png").stat().st_size < 300 * 1024
+    assert (ROOT / "docs/evolution.gif").stat().st_size < 1024 * 1024
 
 
 def test_requirements_are_what_train_imports() -> None:
     names = set(re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     card = {"torch", "torchvision", "pytorch-lightning", "tensorboard", "matplotlib"}
-    assert names - card == {"jsonargparse", "rich", "filelock", "torchmetrics"}
+    assert names - card == {"jsonargparse", "rich", "filelock", "torchmetrics", "Jinja2", "pillow", "PyYAML"}
     assert card <= names
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_an_unreachable_index_is_said_plainly_and_nothing_is_marked_installed(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements-onnx.txt"):
         shutil.copy(ROOT / name, tmp_path)
     pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": UNREACHABLE, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "MAKE"))} | pip

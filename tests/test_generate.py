@@ -1,0 +1,283 @@
+"""generate.py: what it draws, that a seed decides it, and what it refuses."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+
+import checkpoint_io
+import exporting
+import generate
+from evaluation.judge import as_input, judge_of
+from run_folder import LAST
+from sampling import latent_vectors
+from tests.conftest import small_run
+from tests.made_runs import make_run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(trained_run: Path) -> str:
+    return str(trained_run / LAST)
+
+
+def array(*argv: str) -> np.ndarray:
+    """The images (N, 28, 28) that a command draws."""
+    assert generate.main([*argv, "--out", "array.npz", "--overwrite"]) == 0
+    return np.load("array.npz")["images"][:, 0]
+
+
+def tiles(picture: Image.Image, padding: int = 2) -> np.ndarray:
+    """The images (N, 28, 28) of a grid."""
+    side = 28 + padding
+    pixels = np.asarray(picture.convert("L"))[padding:, padding:]
+    rows, columns = pixels.shape[0] // side, pixels.shape[1] // side
+    return pixels.reshape(rows, side, columns, side)[:, :28, :, :28].transpose(0, 2, 1, 3).reshape(-1, 28, 28)
+
+
+def test_the_default_is_the_runs_own_grid(checkpoint: str, trained_run: Path, capsys: Capture) -> None:
+    assert generate.main([checkpoint]) == 0
+    assert capsys.readouterr() == ("written 64 images to samples.png\n", "")
+    drawn, of_run = Image.open("samples.png"), Image.open(trained_run / "samples/epoch_0002.png")
+    assert drawn.size == of_run.size
+    difference = np.abs(np.asarray(drawn, dtype=int) - np.asarray(of_run.convert("L"), dtype=int))
+    assert difference.max() <= 1  # that one is rounded down
+
+
+def test_a_seed_decides_the_images_whatever_the_batch_size_and_number(checkpoint: str) -> None:
+    images = array(checkpoint, "--num", "50")
+    assert images.shape == (50, 28, 28)
+    assert images.dtype == np.uint8
+    assert len(np.unique(images.reshape(50, -1), axis=0)) == 50
+    for batch_size in ("1", "7", "50"):
+        assert np.array_equal(array(checkpoint, "--num", "50", "--batch_size", batch_size), images)
+    assert np.array_equal(array(checkpoint, "--num", "9"), images[:9])
+    assert not np.array_equal(array(checkpoint, "--num", "50", "--seed", "1"), images)
+
+
+def test_all_formats_hold_the_same_images(checkpoint: str, capsys: Capture) -> None:
+    images = array(checkpoint, "--num", "12")
+    for out in ("grid.png", "images.pt", "folder"):
+        assert generate.main([checkpoint, "--num", "12", "--out", out]) == 0
+    assert np.array_equal(tiles(Image.open("grid.png")), images)
+    assert np.array_equal(torch.load("images.pt", weights_only=True).numpy()[:, 0], images)
+    files = sorted(Path("folder").iterdir())
+    assert [file.name for file in files] == [f"image_{number:02d}.png" for number in range(12)]
+    assert np.array_equal(np.stack([np.asarray(Image.open(file)) for file in files]), images)
+    assert "written 12 images to folder/" in capsys.readouterr().out
+
+
+def test_the_moving_average_is_drawn_unless_the_trained_weights_are_asked_for(checkpoint: str) -> None:
+    images = array(checkpoint, "--num", "4")
+    assert np.array_equal(array(checkpoint, "--num", "4", "--weights", "ema"), images)
+    raw = array(checkpoint, "--num", "4", "--weights", "raw")
+    assert not np.array_equal(raw, images)
+    gan = checkpoint_io.load_gan(Path(checkpoint), checkpoint_io.load_checkpoint(Path(checkpoint)))
+    expected = gan.generator(latent_vectors(4, gan.latent_dim, 0)).add(1).mul(127.5)
+    assert np.abs(raw - expected.detach().numpy()[:, 0]).max() <= 0.51
+
+
+def test_a_digit_is_the_judges_choice_of_many(checkpoint: str, capsys: Capture) -> None:
+    chosen = array(checkpoint, "--digit", "8", "--num", "3")
+    assert "the 3 of 150 images that the judge is surest of" in capsys.readouterr().out
+    candidates = array(checkpoint, "--num", "150")
+    _, probabilities = judge_of("mnist", torch.empty(0), torch.empty(0), Path()).opinion(
+        as_input(torch.from_numpy(candidates))
+    )
+    best = probabilities[:, 8].argsort(descending=True, stable=True)[:3]
+    assert np.array_equal(chosen, candidates[best])
+
+
+def test_walks_as_a_film_and_as_a_strip(checkpoint: str) -> None:
+    for out in ("walk.gif", "walk.png"):
+        assert generate.main([checkpoint, "--interpolate", "--num", "4", "--out", out]) == 0
+    film = Image.open("walk.gif")
+    assert (film.n_frames, film.size, film.info["loop"]) == (generate.ANCHORS * generate.STEPS, (62, 62), 0)
+    ends = array(checkpoint, "--num", "8")
+    frames = [tiles(frame) for frame in ImageSequence.Iterator(film)]
+    for anchor in (0, 1):
+        shown = frames[anchor * generate.STEPS].astype(int)
+        assert np.abs(shown - ends[4 * anchor : 4 * anchor + 4]).max() <= 5  # of 32 grays
+    strip = tiles(Image.open("walk.png")).reshape(4, generate.STEPS, 28, 28)
+    assert np.array_equal(strip[:, 0], ends[:4])
+    assert np.array_equal(strip[:, -1], ends[4:])
+    moves = np.abs(np.diff(strip.astype(int), axis=1)).mean(axis=(0, 2, 3))
+    assert moves.min() > 0
+
+
+def test_an_evolution_shows_the_grids_with_their_epochs(trained_run: Path) -> None:
+    assert generate.main(["--evolution", str(trained_run)]) == 0
+    film = Image.open("evolution.gif")
+    assert film.n_frames == 3
+    grid = Image.open(trained_run / "samples/epoch_0002.png")
+    assert film.size == (grid.width, grid.height + 20)
+    film.seek(2)
+    shown = np.asarray(film.convert("L"), dtype=int)
+    assert np.abs(shown[: grid.height] - np.asarray(grid.convert("L"))).max() <= 5
+    captions = [
+        np.asarray(frame.convert("L"))[grid.height :].tobytes()
+        for frame in ImageSequence.Iterator(Image.open("evolution.gif"))
+    ]
+    assert len(set(captions)) == 3
+    make_run(Path("long"), epochs=90)
+    assert generate.main(["--evolution", "long", "--frames", "10", "--out", "long.gif"]) == 0
+    assert Image.open("long.gif").n_frames == 10
+
+
+def test_nothing_is_overwritten_unasked(checkpoint: str, trained_run: Path, capsys: Capture) -> None:
+    Path("folder").mkdir()
+    for out in ("samples.png", "walk.gif", "a.npz", "g.pt2", "folder/image_00.png"):
+        Path(out).write_text("precious")
+    for argv in (
+        [checkpoint],
+        [checkpoint, "--interpolate", "--out", "walk.gif"],
+        [checkpoint, "--out", "a.npz"],
+        [checkpoint, "--out", "folder"],
+        [checkpoint, "--export", "g.pt2"],
+        ["--evolution", str(trained_run), "--out", "walk.gif"],
+    ):
+        assert generate.main(argv) == 2
+        assert "--overwrite replaces" in capsys.readouterr().err
+    assert {Path(out).read_text() for out in ("samples.png", "walk.gif", "a.npz", "folder/image_00.png")} == {
+        "precious"
+    }
+    assert generate.main([checkpoint, "--overwrite"]) == 0
+    assert Image.open("samples.png").size == (242, 242)
+    Path("folder/mine.txt").write_text("mine")
+    assert generate.main([checkpoint, "--num", "20", "--out", "folder", "--overwrite"]) == 0
+    assert Path("folder/mine.txt").read_text() == "mine"
+    assert Image.open("folder/image_00.png").size == (28, 28)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "name a checkpoint"),
+        (["nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
+        (["."], "is a folder; name a checkpoint in it"),
+        (["text.ckpt"], "text.ckpt is damaged or not a checkpoint"),
+        (["CKPT", "--num", "0"], "--num must be 1 to"),
+        (["CKPT", "--num", "x"], "--num"),
+        (["CKPT", "--seed", "-1"], "--seed must be 0 to"),
+        (["CKPT", "--batch_size", "0"], "--batch_size must be 1 to"),
+        (["CKPT", "--digit", "10"], "--digit must be 0 to 9"),
+        (["CKPT", "--digit", "1", "--interpolate"], "--digit and --interpolate cannot go together"),
+        (["CKPT", "--out", "samples.jpeg"], "its suffix must be .png or .npz or .pt"),
+        (["CKPT", "--interpolate", "--out", "walk.npz"], "its suffix must be .gif or .png"),
+        (["CKPT", "--export", "g.pth"], "--export g.pth: its suffix must be .onnx or .pt2"),
+        (["CKPT", "--export", "g.pt2", "--out", "x.png"], "--export names its file itself"),
+        (["CKPT", "--out", "text.ckpt/below.png"], "cannot be written"),
+        (["CKPT", "--weights", "best"], "--weights"),
+        (["CKPT", "--wieghts", "raw"], "did you mean --weights?"),
+        (["--evolution", "."], "is not a run folder"),
+        (["CKPT", "--evolution", "."], "--evolution takes a run folder alone"),
+        (["CKPT", "--evolution", ".", "--digit", "1"], "cannot go together"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(argv: list[str], words: str, checkpoint: str, capsys: Capture) -> None:
+    Path("text.ckpt").write_text("no checkpoint")
+    assert generate.main([checkpoint if word == "CKPT" else word for word in argv]) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert len(err.splitlines()) == 1
+    assert out == ""
+    assert [path.name for path in Path().iterdir()] == ["text.ckpt"]
+
+
+def test_a_run_without_moving_average_has_none_to_draw_from(images_dir: Path, capsys: Capture) -> None:
+    import train
+
+    assert train.main([*small_run(images_dir), "--max_epochs", "1"]) == 0
+    path = f"lightning_logs/version_0/{LAST}"
+    assert generate.main([path, "--weights", "ema"]) == 2
+    assert "--weights ema: this run kept no moving average" in capsys.readouterr().err
+    assert generate.main([path, "--weights", "raw"]) == 0
+
+
+def test_a_checkpoint_of_a_gpu_is_drawn_from_on_the_cpu(checkpoint: str) -> None:
+    """Its tensors name the device that they were saved from; here that is rewritten, which is all that differs."""
+    with zipfile.ZipFile(checkpoint) as source, zipfile.ZipFile("gpu.ckpt", "w") as target:
+        for item in source.infolist():
+            content = source.read(item)
+            if item.filename.endswith("data.pkl"):
+                assert b"X\x03\x00\x00\x00cpu" in content
+                content = content.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+            target.writestr(item, content)
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA"):
+            torch.load("gpu.ckpt", weights_only=True)
+    assert np.array_equal(array("gpu.ckpt", "--num", "5"), array(checkpoint, "--num", "5"))
+
+
+@pytest.mark.parametrize("weights", ["ema", "raw"])
+def test_an_exported_generator_draws_the_same_images_for_any_batch(
+    weights: str, checkpoint: str, capsys: Capture
+) -> None:
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    for name in ("g.onnx", "g.pt2"):
+        assert generate.main([checkpoint, "--export", name, "--weights", weights]) == 0
+        said = capsys.readouterr().out
+        assert hashlib.sha256(Path(name).read_bytes()).hexdigest() in said
+        assert "z (batch, 100) to images (batch, 1, 28, 28) in [-1, 1]" in said
+        if name == "g.onnx":
+            opset = next(each.version for each in onnx.load(name).opset_import if each.domain == "")
+            assert f"opset {opset}," in said
+    assert sorted(path.name for path in Path().iterdir()) == ["g.onnx", "g.pt2"]  # weights inside, none beside
+    gan = checkpoint_io.load_gan(Path(checkpoint), checkpoint_io.load_checkpoint(Path(checkpoint)))
+    session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
+    program = torch.export.load("g.pt2").module()
+    for count in (1, 2, 33):
+        z = latent_vectors(count, 100, seed=9)
+        expected = gan.sample(z, gan.generator if weights == "raw" else None)
+        (images,) = session.run(["images"], {"z": z.numpy()})
+        torch.testing.assert_close(torch.from_numpy(images), expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(program(z), expected, rtol=0, atol=1e-5)
+        assert images.min() >= -1
+        assert images.max() <= 1
+
+
+def test_batch_normalization_is_exported_as_it_draws(images_dir: Path) -> None:
+    import train
+
+    assert train.main([*small_run(images_dir), "--max_epochs", "1", "--model.batch_norm", "true"]) == 0
+    assert generate.main([f"lightning_logs/version_0/{LAST}", "--export", "g.pt2"]) == 0
+
+
+def test_an_export_that_draws_other_images_is_not_written(
+    checkpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    assert generate.main([checkpoint, "--export", "g.pt2"]) == 1
+    assert "draws other images" in capsys.readouterr().err
+    assert not Path("g.pt2").exists()
+
+
+def test_missing_onnx_packages_are_one_line(checkpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(exporting, "PACKAGES", ("torch", "no_such_package"))
+    assert generate.main([checkpoint, "--export", "g.onnx"]) == 2
+    err = capsys.readouterr().err
+    assert "--export g.onnx needs no_such_package: pip install -r requirements-onnx.txt" in err
+    assert len(err.splitlines()) == 1
+    assert set(re.findall(r"^\w+", (Path(generate.__file__).parent / "requirements-onnx.txt").read_text(), re.MULTILINE)) == {
+        "onnx",
+        "onnxscript",
+        "onnxruntime",
+    }  # fmt: skip
+
+
+def test_the_door_as_a_process(checkpoint: str, trained_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained_run, tmp_path / "run")
+    command = [sys.executable, str(Path(generate.__file__)), f"run/{LAST}", "--num", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "120"})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "written 4 images to samples.png\n", "")
