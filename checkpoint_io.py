@@ -18,6 +18,8 @@ from data_sources import FOLDERS, DataError, idx
 from gan_module import GAN
 from run_folder import BEST, LAST, RunFolderError, folder_of, write_atomic
 
+HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict, "options": dict}
+
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Loads a checkpoint of this program onto the CPU, tensors and plain values alone.
@@ -25,34 +27,29 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
     """
-    if path.is_dir():
-        raise RunFolderError(f"{path} is a folder; name a checkpoint in it, such as {path / BEST}")
-    if not path.is_file():
-        raise RunFolderError(f"no checkpoint at {path}")
     try:
-        if not zipfile.is_zipfile(path):
-            raise RunFolderError(f"{path} is damaged or not a checkpoint")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise RunFolderError(f"{path} is damaged or not a checkpoint")
+            file.seek(0)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (IsADirectoryError, FileNotFoundError) as error:
+        hint = f"{path} is a folder; name a checkpoint in it, such as {path / BEST}"
+        raise RunFolderError(hint if path.is_dir() else f"no checkpoint at {path}") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:
         raise RunFolderError(
             f"{path} holds a pickled Python object, which could run code: refused, not loaded"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
+    except RunFolderError:
+        raise
+    except Exception as error:  # torch.load raises many kinds; none of them executes what it reads
         raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
-    needed = {"epoch", "global_step", "state_dict", "optimizer_states", "options"}
-    if (
-        not isinstance(checkpoint, dict)
-        or not needed <= checkpoint.keys()
-        or not isinstance(checkpoint["options"], dict)
+    if not isinstance(checkpoint, dict) or not all(
+        isinstance(checkpoint.get(key), kind) for key, kind in HOLDS.items()
     ):
         raise RunFolderError(f"{path} is not a checkpoint of this program")
-    if (
-        not all(state.get("state") for state in checkpoint["optimizer_states"])
-        or len(checkpoint["optimizer_states"]) != 2
-    ):
-        raise RunFolderError(f"{path} lacks the optimizers' state, so training cannot go on from it")
     return checkpoint
 
 
@@ -72,6 +69,13 @@ def check_resumable(
         RunFolderError: An option changed (the message has the diff), all is trained already, or the checkpoint's run has
             gone on since.
     """
+    states = checkpoint.get("optimizer_states")
+    if (
+        not isinstance(states, list)
+        or len(states) != 2
+        or not all(isinstance(each, dict) and each.get("state") for each in states)
+    ):
+        raise RunFolderError(f"{path} lacks the optimizers' state, so training cannot go on from it")
     before = checkpoint["options"]
     changed = [
         f"--{key} was {before.get(key)}, is {value} now"
@@ -107,7 +111,12 @@ def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, t
         RunFolderError: They do not.
     """
     before = checkpoint["state_dict"]
-    if {key: value.shape for key, value in before.items()} != {key: value.shape for key, value in now.items()}:
+    whole = all(
+        isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta for value in before.values()
+    )
+    if not whole or {key: value.shape for key, value in before.items()} != {
+        key: value.shape for key, value in now.items()
+    }:
         raise RunFolderError(f"{path} holds other networks than its options say: it is damaged")
 
 
@@ -130,17 +139,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def load_gan(path: Path, checkpoint: dict[str, Any]) -> GAN:
-    """The checkpoint's networks, in eval mode on the CPU."""
-    hyperparameters, weights = checkpoint.get("hyper_parameters"), checkpoint["state_dict"]
-    if not isinstance(hyperparameters, dict) or not isinstance(weights, dict):
-        raise RunFolderError(f"{path} lacks the model's options or its weights")
+    """The checkpoint's networks, in eval mode on the CPU, in float32.
+
+    Raises:
+        RunFolderError: Its options or weights are not those of a GAN.
+    """
+    hyperparameters = checkpoint.get("hyper_parameters")
+    if not isinstance(hyperparameters, dict):
+        raise RunFolderError(f"{path} lacks the model's options")
     try:
-        gan = GAN(**hyperparameters)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        with torch.device("meta"):  # shapes alone: the weights are there already
+            gan = GAN(**hyperparameters)
+    except (TypeError, ValueError, RuntimeError, OverflowError, LookupError, AttributeError) as error:
         raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
     check_weights(path, checkpoint, gan.state_dict())
-    gan.load_state_dict(checkpoint["state_dict"])
-    return gan.eval()
+    gan.load_state_dict(checkpoint["state_dict"], assign=True)
+    return gan.float().eval()
 
 
 def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[dict[str, Tensor], str, Path]:
@@ -148,7 +162,7 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
 
     Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and in `data`.
     """
-    dataset = checkpoint["options"].get("data.dataset")
+    dataset = str(checkpoint["options"].get("data.dataset"))
     if dataset not in FOLDERS:
         raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
     if data_dir is not None:

@@ -4,16 +4,19 @@ import difflib
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stopping import SIGNALS, STOP, Interrupted
 
 BAD_INPUT, FAILED = 2, 1
+T = TypeVar("T")
 
 
 class UserError(Exception):
@@ -60,6 +63,27 @@ def expand(path: str | None, default: str = ".") -> Path:
         return Path(path or default).expanduser()
     except RuntimeError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+class Steps(Progress):
+    """What a door is doing, as a bar on stderr that is gone afterwards; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self.add_task("", total=None)
+
+    def now(self, description: str) -> None:
+        """Says what is being done, of a length that is not known."""
+        self.reset(self._task, total=None, description=description)
+
+    def each(self, items: Sequence[T], description: str) -> Iterator[T]:
+        """The items, one after the other, as what is being done."""
+        self.reset(self._task, total=len(items), description=description)
+        for item in items:
+            yield item
+            self.advance(self._task)
 
 
 class Parser(ArgumentParser):

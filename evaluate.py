@@ -15,16 +15,14 @@ from typing import Any
 
 from jsonargparse import Namespace
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 from torch import nn
 
-import checkpoint_io
 import cli
 import run_folder
-from checkpoint_io import images_of, load_gan
-from cli import Parser, UserError, expand
+from checkpoint_io import images_of, load_checkpoint, load_gan
+from cli import Parser, Steps, UserError, expand
 from data_sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError
 from evaluation.judge import JudgeError, judge_of
 from evaluation.scores import SAMPLES, Reference, all_scores, draw, floor_scores
@@ -59,27 +57,24 @@ def evaluate(argv: Sequence[str]) -> int:
     """
     options = parse(argv)
     path = expand(options.checkpoint)
-    columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
     try:
-        checkpoint = checkpoint_io.load_checkpoint(path)
+        checkpoint = load_checkpoint(path)
         gan = load_gan(path, checkpoint)
         arrays, dataset, folder = images_of(path, checkpoint, options.data_dir)
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("judging the test set", total=None)
+        with Steps() as steps:
+            steps.now("judging the test set")
             judge = judge_of(dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], folder)
             reference = Reference(judge, arrays[TEST_IMAGES])
             networks: dict[str, nn.Module] = {"raw": gan.generator} | (
                 {} if gan.ema is None else {"ema": gan.ema.module}
             )
-            bar.update(task, total=len(networks) + 1, completed=0)
             scores: dict[str, dict[str, Any]] = {}
-            for name, network in networks.items():
-                bar.update(task, description=f"scoring {TITLES[name]}")
-                images = draw(network, gan.latent_dim, SAMPLES, options.seed)
-                scores[name] = all_scores(images, reference, arrays)
-                bar.advance(task)
-            bar.update(task, description=f"scoring {TITLES['floor']}")
-            scores["floor"] = floor_scores(reference, arrays)
+            for name in steps.each([*networks, "floor"], "scoring"):
+                if name == "floor":
+                    scores[name] = floor_scores(reference, arrays)
+                else:
+                    images = draw(networks[name], gan.latent_dim, SAMPLES, options.seed)
+                    scores[name] = all_scores(images, reference, arrays)
     except (RunFolderError, DataError, JudgeError) as error:
         raise UserError(str(error)) from error
     epoch = int(checkpoint["epoch"]) + 1

@@ -33,13 +33,17 @@ def export(generator: nn.Module, latent_dim: int, path: Path) -> str:
         path: `.onnx`, or `.pt2` for `torch.export.load`.
 
     Raises:
-        ExportError: Packages for ONNX are missing, or the images differ.
+        ExportError: The images differ, or are not numbers.
         OSError: The file cannot be written.
     """
-    generator = generator.eval().requires_grad_(False)
+    generator.requires_grad_(False)
     z = torch.randn(7, latent_dim, generator=torch.Generator().manual_seed(0))
     expected = generator(z)
+    if not expected.isfinite().all():
+        raise ExportError("the generator draws no images: its weights are not finite, so its run had diverged")
     program = torch.export.export(generator, (z[:2],), dynamic_shapes=({0: Dim("batch")},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine, which would change the file's hash
     if path.suffix.lower() == ".onnx":
         content = _onnx(program)
         images, made_for = _run_onnx(content, z), f"ONNX opset {OPSET}"
@@ -77,7 +81,10 @@ def _onnx(program: torch.export.ExportedProgram) -> bytes:
             verbose=False,
         )
     assert made is not None
-    return made.model_proto.SerializeToString()
+    model = made.model_proto
+    for node in model.graph.node:
+        del node.metadata_props[:]  # names of Python classes and functions that it was made from
+    return model.SerializeToString()
 
 
 def _run_onnx(content: bytes, z: Tensor) -> Tensor:

@@ -8,35 +8,57 @@ import stopping
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
 
-import io
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from jsonargparse import Namespace
-from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, track
-from torch import Tensor, nn
-from torchvision.transforms.functional import to_pil_image
+from torch import nn
 
-import checkpoint_io
 import cli
 import exporting
-from cli import Parser, RunFailed, UserError, expand
+from checkpoint_io import images_of, load_checkpoint, load_gan
+from cli import Parser, RunFailed, Steps, UserError, expand
 from data_sources import TRAIN_IMAGES, TRAIN_LABELS, DataError
-from evaluation.judge import SHIPPED, Judge, JudgeError, as_input, judge_of
+from drawing import draw, images_in, save, written
+from evaluation.judge import SHIPPED, Judge, JudgeError, as_input, judge_of, shipped
 from gan_module import GAN
 from reporting import film
 from reporting.pictures import MOST_FRAMES
-from run_folder import RunFolderError, relative, write_atomic
-from sampling import grid, latent_vectors, slerp, to_pixels, walk
+from run_folder import RunFolderError
+from sampling import STEPS, anchors, closed_walk, grid, latent_vectors, png, slerp
 
-IMAGES, WALKS, MOST = 64, 16, 1_000_000  # drawn by default, of either kind; at most
 CANDIDATES = 50  # drawn for each image that --digit keeps
-ANCHORS, STEPS = 4, 12  # of a walk, and from one anchor to the next
+GRID, WALKS, ARRAY = 10_000, 1_000, 1_000_000  # the most images in a grid, walks, and images in all
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What can be drawn.
+
+    Args:
+        out: The default of --out.
+        suffixes: That --out may have.
+        options: That have a meaning here, with their defaults.
+    """
+
+    out: str
+    suffixes: tuple[str, ...]
+    options: dict[str, Any]
+
+
+DRAWN = {"seed": 0, "weights": None, "batch_size": 1000}
+IMAGE_SUFFIXES = (".png", ".npz", ".pt", "")
+MODES = {
+    "images": Mode("samples.png", IMAGE_SUFFIXES, {"num": 64} | DRAWN),
+    "digit": Mode("digit.png", IMAGE_SUFFIXES, {"num": 64, "digit": None, "data_dir": None} | DRAWN),
+    "interpolate": Mode("walk.gif", (".gif", ".png"), {"num": 16, "interpolate": True} | DRAWN),
+    "evolution": Mode("evolution.gif", (".gif",), {"evolution": None, "frames": MOST_FRAMES}),
+    "export": Mode("", (".onnx", ".pt2"), {"export": None, "weights": None}),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,132 +74,157 @@ def generate(argv: Sequence[str]) -> int:
         RunFailed: An exported generator does not draw the same images.
     """
     options = parse(argv)
-    out = expand(options.out)
+    mode = with_defaults(options)
+    out = expand(options.export or options.out)
     try:
-        if options.evolution is not None:
-            said = written(out, film.evolution(expand(options.evolution), options.frames))
-        else:
-            said = from_checkpoint(options, out)
+        check_free(out, options.overwrite)
+        with Steps() as steps:
+            if mode == "evolution":
+                steps.now("making the film")
+                said = written(out, film.evolution(expand(options.evolution), options.frames))
+            else:
+                said = from_checkpoint(options, mode, out, steps)
     except (RunFolderError, DataError, JudgeError) as error:
         raise UserError(str(error)) from error
     except exporting.ExportError as error:
         raise RunFailed(str(error)) from error
     except OSError as error:
-        raise UserError(f"{error.filename or out} cannot be written: {error.strerror}") from error
+        raise UserError(f"{out} cannot be written: {error.strerror}") from error
     print(said)
     return 0
 
 
 def parse(argv: Sequence[str]) -> Namespace:
-    """Reads the arguments and checks that they fit together; `out` is set, and free unless --overwrite is given."""
+    """Reads the arguments; those that were not given are None."""
     parser = Parser(prog="generate.py", description="Draws from a trained generator.")
-    parser.add_argument("checkpoint", type=str | None, nargs="?", help="a checkpoint of train.py")
-    parser.add_argument("--num", type=int | None, help=f"how many images ({IMAGES}), or walks ({WALKS})")
-    parser.add_argument("--seed", type=int, default=0, help="decides the latent vectors; 0 or more")
-    parser.add_argument(
+    add = parser.add_argument
+    add("checkpoint", type=str | None, nargs="?", help="a checkpoint of train.py")
+    add("--num", type=int | None, help="how many images (64), or walks (16)")
+    add("--seed", type=int | None, help="decides the latent vectors; 0 or more (0)")
+    add(
         "--out",
         type=str | None,
-        help="samples.png: a grid; a name without suffix: a folder of images; .npz, .pt: uint8; with --interpolate .gif or .png",
+        help="samples.png: a grid; .npz, .pt: uint8; no suffix: a folder; a walk: .gif or .png",
     )
-    parser.add_argument(
-        "--digit", type=int | None, help="only this class, 0 to 9: of many, those the judge is surest of"
+    add(
+        "--digit",
+        type=int | None,
+        help=f"this class alone, 0 to 9: of {CANDIDATES} times as many, those the judge is surest of",
     )
-    parser.add_argument("--interpolate", action="store_true", help="spherical walks between latent vectors")
-    parser.add_argument(
-        "--evolution", type=str | None, help="a run folder: its sample grids as a film; needs no checkpoint"
+    add("--interpolate", action="store_true", help="spherical walks between latent vectors: walk.gif")
+    add(
+        "--evolution",
+        type=str | None,
+        help="a run folder: its sample grids as a film, evolution.gif; needs no checkpoint",
     )
-    parser.add_argument("--frames", type=int, default=MOST_FRAMES, help="of that film, at most")
-    parser.add_argument("--export", type=str | None, help="write the generator itself: a file .onnx or .pt2")
-    parser.add_argument(
-        "--weights", type=Literal["ema", "raw"] | None, help="moving average (where there is one) or trained"
-    )
-    parser.add_argument(
-        "--batch_size", type=int, default=1000, help="images at a time; changes memory, never the images"
-    )
-    parser.add_argument(
-        "--data_dir", type=str | None, help="where the images are, if --digit needs a judge trained on them"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="may replace files that are there")
-    options = parser.parse_args(list(argv))
-    check(options)
-    return options
+    add("--frames", type=int | None, help=f"of that film, at most ({MOST_FRAMES})")
+    add("--export", type=str | None, help="the generator itself, as a file .onnx or .pt2")
+    add("--weights", type=Literal["ema", "raw"] | None, help="moving average, or trained (ema, where there is one)")
+    add("--batch_size", type=int | None, help="images drawn at a time: memory, never the images (1000)")
+    add("--data_dir", type=str | None, help="where the images are, if --digit needs a judge trained on them")
+    add("--overwrite", action="store_true", help="may replace files that are there")
+    return parser.parse_args(list(argv))
 
 
-def check(options: Namespace) -> None:
-    """Refuses what does not go together or is out of range, and finds the name of what is to be written.
+def with_defaults(options: Namespace) -> str:
+    """Finds out what is to be drawn and fills in its defaults; returns the name of its mode.
 
     Raises:
-        UserError: What is wrong.
+        UserError: Options do not go together, or one is out of range.
     """
-    modes = [name for name in ("digit", "interpolate", "evolution", "export") if options[name] not in (None, False)]
-    if len(modes) > 1:
-        raise UserError(f"--{modes[0]} and --{modes[1]} cannot go together")
+    modes = [
+        name for name in MODES if options.get(name) not in (None, False) or (name == "digit" and options.digit == 0)
+    ]
     mode = modes[0] if modes else "images"
+    known = MODES[mode].options
+    named = {name for each in MODES.values() for name in each.options}
+    if strange := [name for name in sorted(named - known.keys()) if options[name] not in (None, False)]:
+        raise UserError(f"--{strange[0]} means nothing {f'with --{mode}' if modes else 'here'}")
     if (options.checkpoint is None) != (mode == "evolution"):
-        wanted = "--evolution takes a run folder alone" if mode == "evolution" else "name a checkpoint of train.py"
-        raise UserError(wanted)
-    default, suffixes = {
-        "images": ("samples.png", (".png", "", ".npz", ".pt")),
-        "digit": (f"digit_{options.digit}.png", (".png", "", ".npz", ".pt")),
-        "interpolate": ("walk.gif", (".gif", ".png")),
-        "evolution": ("evolution.gif", (".gif",)),
-        "export": (options.export, (".onnx", ".pt2")),
-    }[mode]
-    if mode == "export" and options.out is not None:
-        raise UserError("--export names its file itself; leave out --out")
-    options.out = options.out or default
-    if (suffix := Path(options.out).suffix.lower()) not in suffixes:
-        name = "--export" if mode == "export" else "--out"
-        raise UserError(
-            f"{name} {options.out}: its suffix must be {' or '.join(filter(None, suffixes))}, got {suffix!r}"
-        )
-    options.num = options.num if options.num is not None else WALKS if mode == "interpolate" else IMAGES
-    for name, low, high in (
-        ("num", 1, MOST // CANDIDATES if mode == "digit" else MOST),
-        ("seed", 0, 2**63 - 1),
-        ("digit", 0, 9),
-        ("frames", 2, 1000),
-        ("batch_size", 1, MOST),
-    ):
+        evolution = mode == "evolution"
+        raise UserError("--evolution takes a run folder alone" if evolution else "name a checkpoint of train.py")
+    for name, default in known.items():
+        options[name] = default if options[name] is None else options[name]
+    if mode == "export":
+        if options.out is not None:
+            raise UserError("--export names its file itself; leave out --out")
+        check_suffix("--export", options.export, MODES[mode].suffixes)
+        if options.export.lower().endswith(".onnx") and (missing := exporting.missing()):
+            raise UserError(
+                f"--export {options.export} needs {', '.join(missing)}: pip install -r requirements-onnx.txt"
+            )
+    else:
+        options.out = options.out or MODES[mode].out
+        check_suffix("--out", options.out, MODES[mode].suffixes)
+    check_ranges(options, mode)
+    return mode
+
+
+def check_suffix(option: str, name: str, suffixes: Sequence[str]) -> None:
+    """Makes sure that a file's name tells what to write."""
+    suffix = Path(name).suffix.lower()
+    if suffix not in suffixes or Path(name).name.startswith("."):
+        legal = " or ".join(filter(None, suffixes)) + (", or none for a folder" if "" in suffixes else "")
+        raise UserError(f"{option} {name}: its suffix must be {legal}")
+
+
+def check_ranges(options: Namespace, mode: str) -> None:
+    """Makes sure that numbers are legal, and that what is drawn fits into memory."""
+    suffix = Path(options.out or "").suffix.lower()
+    most = (
+        WALKS
+        if mode == "interpolate"
+        else GRID
+        if suffix == ".png"
+        else ARRAY // (CANDIDATES if mode == "digit" else 1)
+    )
+    ranges = {"num": (1, most), "seed": (0, 2**63 - 1), "digit": (0, 9), "frames": (3, 1000), "batch_size": (1, ARRAY)}
+    for name, (low, high) in ranges.items():
         if options[name] is not None and not low <= options[name] <= high:
-            raise UserError(f"--{name} must be {low} to {high}, got {options[name]}")
-    if mode == "export" and suffix == ".onnx" and (lacking := exporting.missing()):
-        raise UserError(f"--export {options.out} needs {', '.join(lacking)}: pip install -r requirements-onnx.txt")
-    free(expand(options.out), options.overwrite)
+            more = "; --out images.npz takes more" if name == "num" and most == GRID else ""
+            raise UserError(f"--{name} must be {low} to {high}, got {options[name]}{more}")
 
 
-def free(path: Path, overwrite: bool) -> None:
+def check_free(path: Path, overwrite: bool) -> None:
     """Makes sure that nothing is overwritten unasked.
 
     Raises:
         UserError: Something is there already.
+        OSError: The name cannot be looked up.
     """
-    if path.is_dir() and path.suffix:
-        raise UserError(f"{path} is a folder; --out names another file")
-    if not overwrite and (path.is_file() or any(path.glob("image_*.png"))):
-        raise UserError(
-            f"{path} {'has images' if path.is_dir() else 'exists'}; --overwrite replaces, --out names another"
-        )
+    if path.suffix == "" and path.is_dir():
+        taken = f"{path} has images" if images_in(path) else ""
+    else:
+        taken = f"{path} exists" if os.path.lexists(path) else ""
+        if taken and (path.is_dir() or path.suffix == ""):
+            raise UserError(f"{path} is a {'folder' if path.is_dir() else 'file'}; --out names another")
+    if taken and not overwrite:
+        raise UserError(f"{taken}; --overwrite replaces, --out names another")
 
 
-def from_checkpoint(options: Namespace, out: Path) -> str:
+def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> str:
     """Draws or exports from the checkpoint; returns what to say of it."""
+    steps.now("loading")
     path = expand(options.checkpoint)
-    checkpoint = checkpoint_io.load_checkpoint(path)
-    gan = checkpoint_io.load_gan(path, checkpoint)
+    checkpoint = load_checkpoint(path)
+    gan = load_gan(path, checkpoint)
     network = weights_of(gan, options.weights)
-    if options.export:
-        with Console(stderr=True).status(f"exporting to {out.name}"):
-            return exporting.export(network, gan.latent_dim, out)
-    network = network.double()  # in float32 the last bits depend on the batch size, and now and then a pixel with them
-    if options.interpolate:
-        return interpolate(network, gan.latent_dim, options, out)
-    if options.digit is None:
-        return save(draw(network, latent_vectors(options.num, gan.latent_dim, options.seed), options.batch_size), out)
+    if mode == "export":
+        steps.now("exporting")
+        return exporting.export(network, gan.latent_dim, out)
+    if mode == "interpolate":
+        return interpolate(network, gan.latent_dim, options, out, steps)
+    if mode == "images":
+        z = latent_vectors(options.num, gan.latent_dim, options.seed)
+        return save(draw(network, z, options.batch_size, steps), out, steps)
     z = latent_vectors(options.num * CANDIDATES, gan.latent_dim, options.seed)
-    pixels, p = surest(draw(network, z, options.batch_size), judge_for(path, checkpoint, options), options)
-    said = f"the {options.num} of {len(z):,} images that the judge is surest of: {p[-1]:.3f} to {p[0]:.3f}"
-    return f"{save(pixels, out)}\n{said}" + ("" if p[0] > 0.5 else f"; it finds no {options.digit} among them")
+    candidates = draw(network, z, options.batch_size, steps)
+    steps.now("judging")
+    _, opinions = judge_for(path, checkpoint, options).opinion(as_input(candidates))
+    p, rows = opinions[:, options.digit].sort(descending=True, stable=True)
+    said = f"{save(candidates[rows[: options.num]], out, steps)}\n"
+    said += f"the {options.num} of {len(z):,} that the judge is surest of: {p[0]:.3f} to {p[options.num - 1]:.3f}"
+    return said if p[0] > 0.5 else f"{said}; it takes none of them for a {options.digit}"
 
 
 def weights_of(gan: GAN, wanted: str | None) -> nn.Module:
@@ -187,77 +234,25 @@ def weights_of(gan: GAN, wanted: str | None) -> nn.Module:
     return gan.generator if wanted == "raw" else gan.sampling_generator
 
 
-@torch.no_grad()
-def draw(network: nn.Module, z: Tensor, batch_size: int) -> Tensor:
-    """uint8 images (N, 1, 28, 28) of latent vectors (N, latent_dim), under a bar if it takes long."""
-    parts = z.to(next(network.parameters())).split(batch_size)
-    console = Console(stderr=True)
-    bar = track(parts, "drawing", console=console, transient=True, disable=len(z) < 20_000)
-    return torch.cat([to_pixels(network(part)) for part in bar])
-
-
-def judge_for(path: Path, checkpoint: dict, options: Namespace) -> Judge:
+def judge_for(path: Path, checkpoint: dict[str, Any], options: Namespace) -> Judge:
     """The judge of the dataset that the checkpoint was trained on."""
-    dataset = checkpoint["options"].get("data.dataset")
+    dataset = str(checkpoint["options"].get("data.dataset"))
     if dataset in SHIPPED:
-        return judge_of(dataset, torch.empty(0), torch.empty(0), Path())
-    arrays, dataset, folder = checkpoint_io.images_of(path, checkpoint, options.data_dir)
+        return shipped(dataset)
+    arrays, dataset, folder = images_of(path, checkpoint, options.data_dir)
     return judge_of(dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], folder)
 
 
-def surest(pixels: Tensor, judge: Judge, options: Namespace) -> tuple[Tensor, Tensor]:
-    """Those of the images that the judge takes for `options.digit` with the highest probabilities, and these, in order."""
-    columns = TextColumn("judging"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        bar.add_task("", total=None)
-        _, probabilities = judge.opinion(as_input(pixels))
-    p, rows = probabilities[:, options.digit].sort(descending=True, stable=True)
-    return pixels[rows[: options.num]], p[: options.num]
-
-
-def interpolate(network: nn.Module, latent_dim: int, options: Namespace, out: Path) -> str:
+def interpolate(network: nn.Module, latent_dim: int, options: Namespace, out: Path, steps: Steps) -> str:
     """Walks as a film that ends where it began, or as a strip: a row for each, from one latent vector to another."""
-    anchors = latent_vectors(ANCHORS * options.num, latent_dim, options.seed).view(ANCHORS, options.num, latent_dim)
-    strip = out.suffix.lower() == ".png"
-    if strip:
-        z = torch.stack([slerp(anchors[0], anchors[1], step / (STEPS - 1)) for step in range(STEPS)], dim=1)
-    else:
-        z = walk(anchors, STEPS)
-    pixels = draw(network, z.flatten(0, 1), options.batch_size)
-    if strip:
+    start, end, *_ = ends = anchors(options.num, latent_dim, options.seed)
+    if out.suffix.lower() == ".png":
+        z = torch.stack([slerp(start, end, step / (STEPS - 1)) for step in range(STEPS)], dim=1)
+        pixels = draw(network, z.flatten(0, 1), options.batch_size, steps)
         return written(out, png(grid(pixels, columns=STEPS)))
+    pixels = draw(network, closed_walk(ends).flatten(0, 1), options.batch_size, steps)
+    steps.now("making the film")
     return written(out, film.gif([grid(part) for part in pixels.split(options.num)], film.WALK_MS))
-
-
-def save(pixels: Tensor, out: Path) -> str:
-    """Writes uint8 images as `out` wants them; returns what to say of it."""
-    suffix, buffer = out.suffix.lower(), io.BytesIO()
-    if suffix == "":
-        names = [f"image_{number:0{len(str(len(pixels) - 1))}d}.png" for number in range(len(pixels))]
-        for name, image in track(
-            list(zip(names, pixels, strict=True)), "writing", console=Console(stderr=True), transient=True
-        ):
-            write_atomic(out / name, png(to_pil_image(image)))
-        return f"written {len(pixels):,} images to {relative(out)}/"
-    if suffix == ".npz":
-        np.savez_compressed(buffer, images=pixels.numpy())
-    elif suffix == ".pt":
-        torch.save(pixels, buffer)
-    else:
-        buffer.write(png(grid(pixels)))
-    return written(out, buffer.getvalue(), f"{len(pixels):,} images ")
-
-
-def png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def written(out: Path, content: bytes, what: str = "") -> str:
-    """Writes a file in one step; returns what to say of it."""
-    write_atomic(out, content)
-    return f"written {what}to {relative(out)}"
 
 
 if __name__ == "__main__":

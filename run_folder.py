@@ -28,10 +28,16 @@ class RunFolderError(Exception):
     """A run folder or checkpoint cannot be used; the message is for the person who named it."""
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file so that there is always either the old one or the whole new one, also when the disk is full."""
+def write_atomic(path: Path, content: bytes, writer: str = "") -> None:
+    """Writes a file so that there is always either the old one or the whole new one, also when the disk is full.
+
+    Args:
+        path: The file.
+        content: All of it.
+        writer: Tells writers apart where there can be several at once; by default a kill leaves at most one part behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")  # one name, so that a kill leaves at most one behind, for a moment
+    beside = path.with_name(f".{path.name}{writer}.part")
     try:
         with beside.open("wb") as file:
             file.write(content)
@@ -94,7 +100,7 @@ def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
     folder = checkpoint.absolute().parents[1]
     try:
-        ours = (folder / "config.yaml").read_text().startswith(SIGNATURE)
+        ours = (folder / "config.yaml").read_text(encoding="utf-8").startswith(SIGNATURE)
     except (OSError, UnicodeDecodeError):
         return None
     return folder if ours and checkpoint.absolute().parent.name == LAST.parent.name else None
@@ -152,7 +158,7 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 def read_rows(path: Path, skipped: list[int] | None = None) -> list[dict[str, float]]:
     """`read_metrics` of a file of any name; broken lines are an error, or are left out where `skipped` takes their numbers."""
     rows = []
-    header, *lines = path.read_text(errors="replace").splitlines() or [""]
+    header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
     names = header.split(",")
     for number, line in enumerate(lines, start=2):
         try:

@@ -241,6 +241,8 @@ def outputs(
         callbacks += [Curves(folder), ReportWriter(folder, history, metrics, kept["seed_everything"])]
     callbacks.append(RunMessages(folder, metrics, quality, health))
     callbacks.append(EpochCheckpoint(folder or Path(), kept, quality))
+    # The other processes would end while the first still writes; Lightning takes that for a failure where they end with a code.
+    callbacks.append(LambdaCallback(on_train_end=lambda trainer, gan: trainer.strategy.barrier()))
     return {"callbacks": callbacks, "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}
 
 

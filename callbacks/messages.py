@@ -76,9 +76,9 @@ class RunMessages(Callback):
         if not (self.folder / LAST).is_file():
             print("No checkpoint: the first epoch was cut short.")
         elif epochs < LESSON_EPOCHS and may_go_on:
-            command = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
-            command += " --max_steps -1" if trainer.max_steps != -1 else ""
-            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {command}")
+            longer = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
+            longer += " --max_steps -1" if trainer.max_steps != -1 else ""
+            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {longer}")
 
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and self.folder is not None and self._start and isinstance(exception, ENDED_EARLY):

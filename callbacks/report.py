@@ -1,6 +1,7 @@
 """Writes report.html when the run ends, and before it what only a generator and the data can give the report."""
 
 import json
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -14,14 +15,14 @@ from callbacks.loggers import MetricsCSV
 from callbacks.metrics import MetricsLogger, TrainingDiverged
 from evaluation import metrics
 from gan_module import GAN
-from reporting.page import TILE, WALK_COLUMNS, write_report
-from reporting.run import Record
-from run_folder import NEAREST, RECORD, WALK, write_atomic
-from sampling import latent_vectors, stacked, to_pixels, walk
+from reporting import page
+from reporting.page import TILE, WALK_COLUMNS
+from reporting.run import Record, Run
+from run_folder import NEAREST, RECORD, REPORT, WALK, RunFolderError, write_atomic
+from sampling import anchors, closed_walk, latent_vectors, png, stacked, to_pixels
 
 ENDED_EARLY = (TrainingDiverged, KeyboardInterrupt)
 PAIRS, REAL = 16, 64  # samples shown beside their nearest training image; real images whose nearest is looked for
-ANCHORS, STEPS = 4, 12  # of each latent walk
 
 
 class ReportWriter(Callback):
@@ -43,19 +44,23 @@ class ReportWriter(Callback):
         self._before = Record.read(self.folder / RECORD) if gan.updates else None  # of the run that is resumed
 
     def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
-        self._write(trainer, gan)
+        self._leave(trainer, gan)
+        try:
+            self._write()
+        except RunFolderError as error:  # files that someone changed meanwhile
+            print(f"No report: {error}", file=sys.stderr)
 
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
-        if isinstance(exception, ENDED_EARLY) and self._start is not None:
-            with suppress(OSError):  # a full disk, which would hide why the run ended
-                self._write(trainer, gan)
+        if not isinstance(exception, ENDED_EARLY) or self._start is None or not self.history.rows:
+            return  # a fault of our own, or nothing was logged yet
+        with suppress(OSError, RunFolderError):  # a full disk, say, which would hide why the run ended
+            if trainer.world_size == 1:  # the other processes have ended, and Lightning does not wait for long
+                self._leave(trainer, gan)
+            self._write()
 
-    def _write(self, trainer: Trainer, gan: GAN) -> None:
-        if not self.history.rows:
-            return  # stopped before anything was logged
+    def _write(self) -> None:
         self.history.save()
-        self._leave(trainer, gan)
-        write_report(self.folder)
+        page.write(page.report(Run.read(self.folder)), self.folder / REPORT)
 
     def _leave(self, trainer: Trainer, gan: GAN) -> None:
         """The files that reporting/ cannot make itself."""
@@ -63,25 +68,27 @@ class ReportWriter(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         real, labels = data.train_images.cpu(), data.labels[: data.train_rows]
         samples = to_pixels(gan.sample(latent_vectors(PAIRS, gan.latent_dim, self.seed)).float())
-        nearest, distances = metrics.nearest(samples, real)  # of uint8, which takes less memory; scaled below
-        some = min(REAL, max(1, len(real) // 2))
-        _, of_real = metrics.nearest(real[:some], real[some:] if len(real) > 1 else real)
+        some = min(REAL, len(real) // 2)  # these are compared with all others, in the same pass over them
+        nearest, distances = metrics.nearest(torch.cat([samples, real[:some]]), real[some:])
+        of_real, nearest, distances = distances[PAIRS:], nearest[:PAIRS] + some, distances[:PAIRS]
+        if some:
+            nearest_of_some, to_some = metrics.nearest(samples, real[:some])
+            nearest = torch.where(to_some < distances, nearest_of_some, nearest)
+            distances = distances.minimum(to_some)
         before = self._before or Record(0, 0.0, 0, [], [], 0.0)
         record = Record(
-            epoch=trainer.current_epoch,
+            updates=gan.updates,
             seconds=before.seconds + time.monotonic() - self._start,
             images=before.images + self.metrics.images,
             classes=(torch.bincount(labels, minlength=10) / len(labels)).tolist(),
             distances=(distances / 255).tolist(),
-            real_distance=of_real.median().item() / 255,
+            real_distance=of_real.median().item() / 255 if some else 0.0,
         )
-        anchors = latent_vectors(ANCHORS * WALK_COLUMNS, gan.latent_dim, self.seed)
-        steps = walk(anchors.view(ANCHORS, WALK_COLUMNS, -1), STEPS)
+        steps = closed_walk(anchors(WALK_COLUMNS, gan.latent_dim, self.seed))
         images = to_pixels(gan.sample(steps.flatten(0, 1)).float()).view(len(steps), WALK_COLUMNS, 1, TILE, TILE)
         self._save(stacked(list(images)), WALK)
         self._save(stacked([samples, real[nearest]]), NEAREST)
         write_atomic(self.folder / RECORD, (json.dumps(asdict(record), indent=1) + "\n").encode())
 
     def _save(self, picture: Image.Image, name: Path) -> None:
-        (self.folder / name).parent.mkdir(exist_ok=True)
-        picture.save(self.folder / name)
+        write_atomic(self.folder / name, png(picture))

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import make_grid
+from torchvision.transforms.functional import pil_to_tensor
 
-from datamodule import scale
 from gan_module import GAN
+from run_folder import write_atomic
+from sampling import grid, latent_vectors, png, to_pixels
 
-ROWS, COLUMNS = 8, 8
+IMAGES = 64
 
 
 class SampleGrids(Callback):
@@ -30,8 +29,8 @@ class SampleGrids(Callback):
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
         if trainer.current_epoch > 0 or not trainer.is_global_zero:
             return
-        real = trainer.datamodule.train_images[: ROWS * COLUMNS]  # type: ignore[attr-defined]
-        self._show(trainer, "samples/real", scale(real), "real", step=0)
+        real = trainer.datamodule.train_images[:IMAGES]  # type: ignore[attr-defined]
+        self._show(trainer, "samples/real", real.cpu(), "real", step=0)
         self._show(trainer, "samples/generated", self._draw(gan), "epoch_0000", step=0)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
@@ -40,16 +39,12 @@ class SampleGrids(Callback):
             self._show(trainer, "samples/generated", self._draw(gan), name, step=gan.updates)
 
     def _draw(self, gan: GAN) -> Tensor:
-        generator = torch.Generator().manual_seed(self.seed)  # on the CPU: the same noise whatever trains
-        return gan.sample(torch.randn(ROWS * COLUMNS, gan.latent_dim, generator=generator))
+        return to_pixels(gan.sample(latent_vectors(IMAGES, gan.latent_dim, self.seed)).float())
 
-    def _show(self, trainer: Trainer, tag: str, images: Tensor, name: str, step: int) -> None:
-        grid = make_grid(images.float().cpu(), nrow=COLUMNS, normalize=True, value_range=(-1, 1))[
-            :1
-        ]  # gray: three alike
+    def _show(self, trainer: Trainer, tag: str, pixels: Tensor, name: str, step: int) -> None:
+        picture = grid(pixels, columns=8)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(tag, grid, step)
+                logger.experiment.add_image(tag, pil_to_tensor(picture), step)
         if self.folder is not None:
-            self.folder.mkdir(exist_ok=True)
-            to_pil_image(grid).save(self.folder / f"{name}.png")
+            write_atomic(self.folder / f"{name}.png", png(picture))

@@ -12,7 +12,19 @@ from typing import Any
 
 from evaluation import advice
 from evaluation.advice import Advice, advise
-from evaluation.history import D_ACCURACY, D_FAKE, D_LOSS, DIVERGED, DIVERSITY, FCD, FLOOR, G_LOSS, MODES, History
+from evaluation.history import (
+    D_ACCURACY,
+    D_FAKE,
+    D_LOSS,
+    DIVERGED,
+    DIVERSITY,
+    FCD,
+    FLOOR,
+    G_LOSS,
+    MODES,
+    History,
+    digits,
+)
 
 IMPROVING, CONVERGED, TOO_EARLY = "improving", "converged", "too early to tell"
 DOMINATES, TOO_WEAK = "discriminator dominates", "discriminator too weak"
@@ -34,7 +46,7 @@ class Evidence:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.value:.3g} ({self.expected})"
+        return f"{self.metric} {digits(self.value)} ({self.expected})"
 
 
 @dataclass(frozen=True)
@@ -161,11 +173,11 @@ def g_improving(history: History) -> Answer:
     fcds, seen = history.series(FCD), history.series(DIVERSITY)
     if max(len(fcds), len(seen)) < 2:
         return Answer(question, "Too soon to say: its samples were measured once at most", 0)
-    gained = math.log(fcds[0] / min(fcds)) > MOVING if fcds else max(seen) > seen[0] + MOVING_DIVERSITY
+    gained = fcds[0] > min(fcds) * math.exp(MOVING) if fcds else max(seen) > seen[0] + MOVING_DIVERSITY
     moves = -1 if moves == 0 and not gained else moves
     words = {1: "Yes", 0: "Not any more", -1: "No"}[moves]
     if fcds:
-        words += f": FCD {fcds[-1]:.3g}, at first {fcds[0]:.3g}, at best {min(fcds):.3g} (real images {history.last(FLOOR):.3g})"
+        words += f": FCD {digits(fcds[-1])}, at first {digits(fcds[0])}, at best {digits(min(fcds))} (real images {digits(history.last(FLOOR))})"
         words += f"; diversity {seen[-1]:.2f}, at first {seen[0]:.2f} (real images 1)" if seen else ""
     else:
         words += f", as far as diversity tells: {seen[-1]:.2f}, at first {seen[0]:.2f} (real images 1)"
@@ -191,7 +203,7 @@ def convergence(history: History) -> Answer:
     changes = []
     for name in (D_LOSS, G_LOSS):
         before, recent = history.recent(name)
-        changes.append(fmean(recent) / fmean(before[-len(recent) :]) - 1 if recent else math.inf)
+        changes.append(fmean(recent) / max(fmean(before[-len(recent) :]), 1e-9) - 1 if recent else math.inf)
     settled = all(abs(change) < SETTLED for change in changes)
     words = "They have settled" if settled else "Still moving" if len(history.epochs) > 1 else "Too soon to say"
     return Answer(question, f"{words}: D's at {d_loss:.2f}, G's at {g_loss:.2f} nats", int(settled))
@@ -200,7 +212,7 @@ def convergence(history: History) -> Answer:
 def improvement(history: History) -> list[Evidence]:
     """What G has reached."""
     if fcds := history.series(FCD):
-        return [Evidence(FCD, fcds[-1], f"at first {fcds[0]:.3g}; real images: {history.last(FLOOR):.3g}")]
+        return [Evidence(FCD, fcds[-1], f"at first {digits(fcds[0])}; real images: {digits(history.last(FLOOR))}")]
     return [Evidence(DIVERSITY, value, "real images: 1") for value in history.series(DIVERSITY)[-1:]]
 
 
@@ -233,7 +245,7 @@ def lost(history: History) -> list[Evidence]:
     fcds, (before, recent) = history.series(FCD), history.recent(FCD)
     if len(fcds) < SCORES or min(recent) < LOST * min(before) or diversity_gain(history) > MOVING_DIVERSITY:
         return []
-    return [Evidence(FCD, min(recent), f"below {LOST:g} times its best before, {min(before):.3g}")]
+    return [Evidence(FCD, min(recent), f"below {LOST:g} times its best before, {digits(min(before))}")]
 
 
 def too_early(history: History) -> list[Evidence]:

@@ -69,3 +69,8 @@ def _unfinished(epochs: Sequence[Mapping[str, float]]) -> bool:
     """Whether the last epoch has clearly fewer updates than the one before."""
     ends = [0.0, *(epoch["step"] for epoch in epochs)]
     return ends[-1] - ends[-2] < 0.9 * (ends[-2] - ends[-3])
+
+
+def digits(value: float) -> str:
+    """A figure as a person reads it: 0.0569, 4.93, 1,540; three digits, and no powers of ten below a million."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -152,6 +152,11 @@ def save(judge: Judge, path: Path) -> None:
     part.replace(path)
 
 
+def shipped(dataset: str) -> Judge:
+    """The judge of mnist or digits."""
+    return load(WEIGHTS / f"{dataset}.pt", SHIPPED[dataset])
+
+
 def judge_of(dataset: str, images: Tensor, labels: Tensor, cache: Path) -> Judge:
     """The judge of a dataset: the shipped one, or the kept one, or one that is trained now, with a bar, and kept.
 
@@ -165,7 +170,7 @@ def judge_of(dataset: str, images: Tensor, labels: Tensor, cache: Path) -> Judge
         JudgeError: The shipped weights are broken, or the folder cannot be written.
     """
     if dataset in SHIPPED:
-        return load(WEIGHTS / f"{dataset}.pt", SHIPPED[dataset])
+        return shipped(dataset)
     path = cache / f"judge_{dataset}.pt"
     if not path.is_file():
         try:

@@ -1,13 +1,14 @@
 """Writes a run's report.html, or a comparison of several runs. Try it: `python -m reporting lightning_logs/version_0`"""
 
+import os
 import sys
 from collections.abc import Sequence
 
 import cli
 from cli import Parser, UserError, expand
-from reporting.page import comparison, report
+from reporting import page
 from reporting.run import Run
-from run_folder import REPORT, RunFolderError, relative, write_atomic
+from run_folder import REPORT, RunFolderError, relative
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,14 +30,14 @@ def write(argv: Sequence[str]) -> int:
     folders = [expand(folder) for folder in options.runs]
     own = len(folders) == 1 and options.out is None
     out = folders[0] / REPORT if own else expand(options.out, "comparison.html")
-    if not own and out.exists() and not options.overwrite:
-        raise UserError(f"{out} exists; --overwrite replaces it, --out names another file")
     try:
+        if not own and os.path.lexists(out) and not options.overwrite:
+            raise UserError(f"{out} exists; --overwrite replaces it, --out names another file")
         runs = [Run.read(folder) for folder in folders]
         for run in runs:
             if run.skipped:
                 print(f"{run.skipped_note()} ({run.folder / 'metrics.csv'})", file=sys.stderr)
-        write_atomic(out, (report(runs[0]) if len(runs) == 1 else comparison(runs)).encode())
+        page.write(page.report(runs[0]) if len(runs) == 1 else page.comparison(runs), out)
     except RunFolderError as error:
         raise UserError(str(error)) from error
     except OSError as error:

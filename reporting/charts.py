@@ -80,10 +80,11 @@ COMPARED = (
     Chart("Coverage", "The share of kinds of real images that are generated.", (Curve("val/coverage", "", ""),), top=1),
     Chart("Diversity", "Real images: 1.", (Curve(DIVERSITY, "", ""),), top=1),
     Chart("D's accuracy", "0.5: D can only guess.", (Curve(D_ACCURACY, "", ""),), top=1),
-    Chart("D's loss (nats)", "", (Curve(D_LOSS, "", ""),)),
-    Chart("G's loss (nats)", "", (Curve(G_LOSS, "", ""),)),
+    Chart("D's loss (nats)", "", (Curve(D_LOSS, "", ""),), log=True),
+    Chart("G's loss (nats)", "", (Curve(G_LOSS, "", ""),), log=True),
 )
-COLORS = ("g", "d", "third", "fourth", "fifth", "sixth", "gray")  # of compared runs, in turn
+COLORS = ("g", "d", "third", "fourth", "fifth", "sixth")  # of compared runs, in turn; then again, dashed
+LEAST = 1e-12  # on a log axis
 
 
 def charts(run: Run) -> list[dict[str, Any]]:
@@ -94,7 +95,10 @@ def charts(run: Run) -> list[dict[str, Any]]:
         rows = thinned([row for row in run.rows if any(curve.metric in row for curve in curves)])
         if curves:
             values = [_values(chart, [row.get(curve.metric) for row in rows]) for curve in curves]
-            series = [_series(curve.label, curve.color, each) for curve, each in zip(curves, values, strict=True)]
+            series = [
+                _series(curve.label, curve.color, each, curve.color == "gray")
+                for curve, each in zip(curves, values, strict=True)
+            ]
             result.append(_chart(chart, "update", [int(row["step"]) for row in rows], series))
     return result
 
@@ -109,7 +113,7 @@ def compared(runs: Sequence[Run], labels: Sequence[str]) -> list[dict[str, Any]]
         values = [_values(chart, [of_run.get(epoch, {}).get(metric) for epoch in x]) for of_run in epochs]
         if any(value is not None for each in values for value in each):
             series = [
-                _series(label, COLORS[number % len(COLORS)], each)
+                _series(label, COLORS[number % len(COLORS)], each, number >= len(COLORS))
                 for number, (label, each) in enumerate(zip(labels, values, strict=True))
             ]
             result.append(_chart(chart, "epoch", x, series))
@@ -134,15 +138,15 @@ def _values(chart: Chart, values: Sequence[float | None]) -> list[float | None]:
     """What a browser can draw: five digits of it; nothing where there is no number, or none that a log axis has."""
 
     def drawn(value: float | None) -> float | None:
-        if value is None or not math.isfinite(value) or (chart.log and value <= 0):
+        if value is None or not math.isfinite(value) or (chart.log and value < LEAST):
             return None
         return float(f"{value:.5g}")
 
     return [drawn(value) for value in values]
 
 
-def _series(label: str, color: str, values: list[float | None]) -> dict[str, Any]:
-    return {"label": label, "color": color, "values": values}
+def _series(label: str, color: str, values: list[float | None], dashed: bool) -> dict[str, Any]:
+    return {"label": label, "color": color, "values": values, "dashed": dashed}
 
 
 def _chart(chart: Chart, x_label: str, x: list[int], series: list[dict[str, Any]]) -> dict[str, Any]:

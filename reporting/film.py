@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from reporting.pictures import MOST_FRAMES, open_gray, thinned
+from reporting.pictures import MOST_FRAMES
 from reporting.run import Run
 from run_folder import RunFolderError
 
@@ -37,12 +37,10 @@ def evolution(folder: Path, most: int = MOST_FRAMES) -> bytes:
     Raises:
         RunFolderError: It is not one, or has no grids.
     """
-    run = Run.read(folder)
-    grids = {epoch: grid for epoch, path in run.frames.items() if (grid := open_gray(path)) is not None}
+    grids = Run.read(folder).grids(most)
     if not grids:
         raise RunFolderError(f"{folder / 'samples'} has no sample grids that can be read")
-    shown = thinned(list(grids), [run.best_epoch], most)
-    frames = [_captioned(grids[epoch], f"epoch {epoch}" if epoch else "before training") for epoch in shown]
+    frames = [_captioned(grid, f"epoch {epoch}" if epoch else "before training") for epoch, grid in grids.items()]
     return gif(frames, [FRAME_MS] * (len(frames) - 1) + [LAST_MS])
 
 

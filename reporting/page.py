@@ -1,5 +1,6 @@
 """The pages themselves: a run's report.html, and the comparison of several runs."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from evaluation.diagnosis import CONVERGED, IMPROVING, TOO_EARLY
-from evaluation.history import FCD
+from evaluation.history import FCD, digits
 from reporting import pictures
 from reporting.charts import charts, compared
 from reporting.run import Run
-from run_folder import BEST, LAST, NEAREST, REPORT, WALK, command, relative, write_atomic
+from run_folder import BEST, LAST, NEAREST, WALK, command, relative, write_atomic
 
 HERE = Path(__file__).parent
 TILE = 28  # pixels of an image's side
@@ -23,26 +24,19 @@ COMPARED_SCORES = (
     ("coverage", "val/coverage", "{:.3f}"),
     ("precision", "val/precision", "{:.3f}"),
     ("recall", "val/recall", "{:.3f}"),
-    ("digits covered", "val/modes_covered", "{:.0f}"),
+    ("classes covered", "val/modes_covered", "{:.0f}"),
     ("diversity", "train/diversity", "{:.2f}"),
 )
 
 
-def write_report(folder: Path) -> Path:
-    """Writes a run's report.html; returns its path.
-
-    Raises:
-        RunFolderError: It is not a run folder, or has no epoch yet.
-        OSError: It cannot be written.
-    """
-    page = report(Run.read(folder))
-    write_atomic(folder / REPORT, page.encode())
-    return folder / REPORT
+def write(page: str, path: Path) -> None:
+    """Writes a page; a run that ends and a person who asks for its report can do so at once."""
+    write_atomic(path, page.encode(errors="replace"), writer=f".{os.getpid()}")
 
 
 def report(run: Run) -> str:
     """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options."""
-    frames = _frames(run)
+    frames, marks = _frames(run), _marks(run)
     return _render(
         "report.html",
         run=run,
@@ -51,12 +45,12 @@ def report(run: Run) -> str:
         facts=_facts(run),
         frames=frames,
         real=_picture(run.folder / "samples/real.png"),
-        marks=_marks(run),
+        marks=marks,
         classes=_classes(run),
         pairs=_pairs(run),
         walk=_walk(run),
         commands=_commands(run),
-        data={"charts": charts(run), "marks": _marks(run)[1:], "frames": frames},
+        data={"charts": charts(run), "marks": marks[1:], "frames": frames},
     )
 
 
@@ -107,8 +101,11 @@ def _render(template: str, **context: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["digits"] = digits
     assets = {
-        name: Markup((HERE / path).read_text())  # our own files and uPlot's, which are not to be escaped
+        name: Markup(
+            (HERE / path).read_text(encoding="utf-8")
+        )  # our own files and uPlot's, which are not to be escaped
         for name, path in {
             "plot_css": "vendor/uPlot.min.css",
             "plot_js": "vendor/uPlot.iife.min.js",
@@ -121,35 +118,34 @@ def _render(template: str, **context: Any) -> str:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    epochs = run.history.epochs
+    epochs, rows = int(run.rows[-1]["epoch"]) + 1, run.options.get("data.train_rows")
+    images = f"{rows:,} images" if isinstance(rows, int) else f"{rows} images"
     facts = [
-        ("data", f"{run.options.get('data.dataset', '?')}, {run.options.get('data.train_rows', 0):,} images"),
-        ("trained", f"{int(epochs[-1]['epoch']) + 1} epochs, {run.history.updates:,} updates"),
+        ("data", f"{run.options.get('data.dataset')}, {images}"),
+        ("trained", f"{epochs} epoch{'s' * (epochs > 1)}, {run.rows[-1]['step']:,} updates"),
     ]
     if run.record is not None:
         minutes, seconds = divmod(round(run.record.seconds), 60)
         speed = run.record.images / max(run.record.seconds, 1e-9)
         facts.append(("time", f"{minutes} min {seconds} s, {speed:,.0f} images a second"))
-    return [*facts, *(("with", line) for line in run.header[1:2]), *(("", line) for line in run.header[:1])]
+    return [*facts, *(("with", line) for line in run.header[1:2]), *(("run", line) for line in run.header[:1])]
 
 
 def _frames(run: Run) -> list[dict[str, Any]]:
     """The fixed-noise grids with what is known of their epochs."""
     verdicts = dict(zip((int(means["epoch"]) + 1 for means in run.history.epochs), run.verdicts, strict=True))
     fcds = {int(row["epoch"]) + 1: row[FCD] for row in run.rows if FCD in row}
-    grids = {epoch: pictures.open_gray(path) for epoch, path in run.frames.items()}
-    shown = pictures.thinned([epoch for epoch, grid in grids.items() if grid is not None], [run.best_epoch])
-    sources = pictures.frames([grid for epoch in shown if (grid := grids[epoch]) is not None])
+    grids = run.grids()
+
+    def note(epoch: int) -> str:
+        when = f"after epoch {epoch}" if epoch in verdicts else f"in epoch {epoch}, which was cut short"
+        score = f"FCD {digits(fcds[epoch])}" + ", the best" * (epoch == run.best_epoch) if epoch in fcds else None
+        return " · ".join(filter(None, ("before training" if epoch == 0 else when, score, verdicts.get(epoch))))
+
+    sources = pictures.frames(list(grids.values()))
     return [
-        {"epoch": epoch, "source": source, "note": _note(epoch, fcds.get(epoch), verdicts.get(epoch), run.best_epoch)}
-        for epoch, source in zip(shown, sources, strict=True)
+        {"epoch": epoch, "source": source, "note": note(epoch)} for epoch, source in zip(grids, sources, strict=True)
     ]
-
-
-def _note(epoch: int, fcd: float | None, verdict: str | None, best: int | None) -> str:
-    when = "before training" if epoch == 0 else f"after epoch {epoch}"
-    score = f"FCD {fcd:.1f}{', the best' if epoch == best else ''}" if fcd is not None else None
-    return " · ".join(filter(None, (when, score, verdict)))
 
 
 def _marks(run: Run) -> list[dict[str, Any]]:
@@ -168,13 +164,13 @@ def _marks(run: Run) -> list[dict[str, Any]]:
     return sorted(changes + best, key=lambda mark: mark["x"])
 
 
-def _classes(run: Run) -> list[dict[str, float]]:
-    """Each class's share of the samples, and of the data where that is known; empty where no judge told them."""
+def _classes(run: Run) -> list[dict[str, float | None]]:
+    """Each class's share of the samples, and of the data, or None where that is not known; empty where no judge told them."""
     names = [f"val/class_{number}" for number in range(10)]
     scored = next((row for row in reversed(run.rows) if names[0] in row), {})
     of_data = run.record.classes if run.record is not None else []
     return [
-        {"generated": scored.get(name, 0.0), "data": of_data[number] if number < len(of_data) else 0.0}
+        {"generated": scored.get(name, 0.0), "data": of_data[number] if number < len(of_data) else None}
         for number, name in enumerate(names if scored else [])
     ]
 
@@ -191,7 +187,7 @@ def _pairs(run: Run) -> list[tuple[str, float]]:
 def _walk(run: Run) -> dict[str, Any] | None:
     """The latent walk: a picture with a row of images for each step."""
     strip = pictures.open_gray(run.folder / WALK)
-    if strip is None:
+    if strip is None or run.record is None:
         return None
     return {"source": pictures.data_uri(strip), "steps": strip.height // TILE, "columns": WALK_COLUMNS}
 
@@ -207,8 +203,11 @@ def _commands(run: Run) -> list[tuple[str, str]]:
     if not last.is_file():
         return []
     chosen = best if best.is_file() else last
+    epochs, limit, steps = len(run.history.epochs), run.options.get("max_epochs"), run.options.get("max_steps", -1)
+    longer = ["--max_epochs", str(2 * epochs)] if isinstance(limit, int) and 0 < limit <= epochs else []
+    longer += ["--max_steps", "-1"] if isinstance(steps, int) and 0 < steps <= run.rows[-1]["step"] else []
     return [
-        ("Train it on", command("train.py", "--ckpt_path", last)),
+        ("Train it on", command("train.py", "--ckpt_path", last, *longer)),
         ("Score it against the test set", command("evaluate.py", chosen)),
         ("Draw from it", command("generate.py", chosen, "--num", "64", "--out", "samples.png")),
         ("See how it learned", command("generate.py", "--evolution", relative(run.folder), "--out", "evolution.gif")),

@@ -9,6 +9,7 @@ from PIL import Image
 
 MOST_FRAMES = 60
 FRAMES_BYTES = 1_500_000  # of a report's 3 MiB, encoded
+MOST_SIDE = 16_383  # pixels that WebP can have
 QUALITIES = (80, 60, 40, 20, 5)  # of WebP: the first at which all frames fit; noise takes thrice a digit's bytes
 
 
@@ -32,7 +33,7 @@ def open_gray(path: Path) -> Image.Image | None:
     """A picture of a run folder; None for one that is missing or broken."""
     try:
         with Image.open(path) as image:
-            return image.convert("L")
+            return image.convert("L") if max(image.size) <= MOST_SIDE else None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from PIL import Image
 
 from evaluation.diagnosis import Diagnosis, diagnose, verdict_of
 from evaluation.history import FCD, History
+from reporting.pictures import MOST_FRAMES, open_gray, thinned
 from run_folder import RECORD, SIGNATURE, RunFolderError, read_rows
 
 Row = dict[str, float]
@@ -23,15 +25,15 @@ class Record:
     """What a run says of itself when it ends.
 
     Args:
-        epoch: The epoch that it ended in.
-        seconds: Training time, that of resumed parts included.
+        updates: Done when it was written.
+        seconds: Training time; that of earlier parts of a resumed run included, if they were not killed.
         images: Trained on, likewise.
         classes: Each class's share of the training images.
         distances: From the samples of report/nearest.png to their nearest training images, in pixels of [0, 1] (L2).
         real_distance: The same from real images to others; the median.
     """
 
-    epoch: int
+    updates: int
     seconds: float
     images: int
     classes: list[float]
@@ -42,11 +44,13 @@ class Record:
     def read(cls, path: Path) -> "Record | None":
         """From its file; None where there is none or it is broken."""
         try:
-            kept = json.loads(path.read_text())
+            kept = json.loads(path.read_text(encoding="utf-8"))
             classes, distances = list(map(float, kept["classes"])), list(map(float, kept["distances"]))
             seconds, real_distance = float(kept["seconds"]), float(kept["real_distance"])
-            return cls(int(kept["epoch"]), seconds, int(kept["images"]), classes, distances, real_distance)
-        except (OSError, ValueError, KeyError, TypeError):
+            if not all(map(math.isfinite, (*classes, *distances, seconds, real_distance))):
+                return None
+            return cls(int(kept["updates"]), seconds, int(kept["images"]), classes, distances, real_distance)
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return None
 
 
@@ -61,7 +65,7 @@ class Run:
         options: The same by name: `model.lr_d`.
         rows: Of metrics.csv, in order.
         skipped: Lines of metrics.csv that could not be read.
-        record: What the run left about itself for its report (see callbacks/report.py); None if it was killed.
+        record: What the run left for its report when it ended (see callbacks/report.py); None if it was killed or goes on.
     """
 
     folder: Path
@@ -80,7 +84,7 @@ class Run:
             RunFolderError: It is not one, has no epoch yet, or cannot be read.
         """
         try:
-            text = (folder / "config.yaml").read_text()
+            text = (folder / "config.yaml").read_text(encoding="utf-8")
             if not text.startswith(SIGNATURE):
                 raise FileNotFoundError
             nested = yaml.safe_load(text)
@@ -99,7 +103,16 @@ class Run:
         header = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
         config = "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("# "))
         options = flat(nested) if isinstance(nested, dict) else {}
-        return cls(folder, header, config, options, rows, skipped, Record.read(folder / RECORD))
+        record = Record.read(folder / RECORD)
+        if record is not None and record.updates < rows[-1]["step"]:
+            record = None  # it was resumed since
+        run = cls(folder, header, config, options, rows, skipped, record)
+        try:
+            assert run.diagnosis
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            what = "config.yaml or metrics.csv holds values that train.py does not write; mend them"
+            raise RunFolderError(f"{folder}: {what}") from error
+        return run
 
     @property
     def name(self) -> str:
@@ -129,6 +142,11 @@ class Run:
         """The sample grids, by epoch."""
         found = ((re.fullmatch(r"epoch_(\d+)\.png", path.name), path) for path in self.folder.glob("samples/*.png"))
         return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+    def grids(self, most: int = MOST_FRAMES) -> dict[int, Image.Image]:
+        """At most so many of the sample grids, evenly spread, the best epoch's among them; broken ones are left out."""
+        shown = thinned(list(self.frames), [self.best_epoch], most)
+        return {epoch: grid for epoch in shown if (grid := open_gray(self.frames[epoch])) is not None}
 
     @cached_property
     def best_epoch(self) -> int | None:

@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from reporting.__main__ import main
 from run_folder import REPORT
-from tests.made_runs import make_run
+from tests.made_runs import make_run, write_rows
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -83,10 +83,10 @@ def element(chrome: Chrome, selector: str) -> WebElement:
     return chrome.find_element(By.CSS_SELECTOR, selector)
 
 
-def legend(chrome: Chrome) -> list[str]:
-    """The values beside the first chart's curves."""
-    first = element(chrome, "#charts .uplot")
-    return [each.text for each in first.find_elements(By.CSS_SELECTOR, ".u-value")]
+def legend(chrome: Chrome, number: int = 0) -> list[str]:
+    """The values beside a chart's curves."""
+    plot = chrome.find_elements(By.CSS_SELECTOR, "#charts .uplot")[number]
+    return [each.text for each in plot.find_elements(By.CSS_SELECTOR, ".u-value")]
 
 
 def pixels(chrome: Chrome, selector: str) -> bytes:
@@ -141,6 +141,17 @@ def test_pages_fit_both_widths_and_schemes_and_the_console_is_empty(
         "return [...document.querySelectorAll('p, td, dd, li')].filter(e => parseFloat(getComputedStyle(e).fontSize) < 12).length"
     )
     assert small == 0
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-40, 1e30, 3e38, -5.0])
+def test_extreme_values_neither_break_the_charts_nor_the_layout(value: float, chrome: Chrome, tmp_path: Path) -> None:
+    rows = make_run(tmp_path / "run")
+    names = [name for name in rows[0] if name.startswith(("train/", "val/")) and "class" not in name]
+    write_rows(tmp_path / "run", [*rows[:-1], rows[-1] | dict.fromkeys(names, value)])
+    assert main([str(tmp_path / "run")]) == 0
+    show(chrome, tmp_path / "run" / REPORT, PHONE)
+    assert chrome.get_log("browser") == []
+    assert overflow(chrome) == []
 
 
 def test_the_slider_scrubs_the_epochs_by_mouse_and_keyboard(chrome: Chrome, trained_run: Path) -> None:
@@ -200,6 +211,11 @@ def test_curves_are_drawn_show_values_on_hover_and_follow_the_scheme(chrome: Chr
     assert hovered[0] == "4"  # the first that was logged
     assert all(value != "–" and float(value) > 0 for value in hovered[1:])
     assert hovered != values
+    of_second = [legend(chrome, 1)]
+    ActionChains(chrome).move_to_element(element(chrome, "#curves h2")).perform()
+    of_second.append(legend(chrome, 1))
+    assert legend(chrome) == values  # at rest again, and so are the others, whose cursors move along
+    assert [each[0] for each in of_second] == ["4", "20"]
     light = pixels(chrome, "#charts canvas")
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)

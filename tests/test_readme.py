@@ -60,9 +60,12 @@ DRAWING = [
 def test_every_command_that_draws_or_reports_works(argv: list[str], trained_run: Path, tmp_path: Path) -> None:
     for number in (0, 1):
         shutil.copytree(trained_run, tmp_path / f"lightning_logs/version_{number}")
+        (tmp_path / f"lightning_logs/version_{number}/report.html").unlink()
     if argv[0] == "-m":
         assert reporting_main(argv[2:]) == 0
-        assert (tmp_path / "comparison.html").exists() == (len(argv) == 4)
+        alone = len(argv) == 3
+        assert (tmp_path / "comparison.html").exists() == (not alone)
+        assert (tmp_path / "lightning_logs/version_0/report.html").exists() == alone
     else:
         assert generate.main(argv[1:]) == 0
         assert (tmp_path / Path(argv[-1] if len(argv) > 2 else "samples.png")).is_file()

@@ -3,22 +3,30 @@
 import html
 import json
 import math
+import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import train
+from data_sources import TRAIN_IMAGES, idx
 from evaluation.diagnosis import diagnose
 from reporting import charts, pictures
 from reporting.__main__ import main
 from reporting.page import comparison, distinguished, report
 from reporting.run import Record, Run
-from run_folder import NEAREST, RECORD, REPORT, SIGNATURE, SUMMARY
+from run_folder import NEAREST, RECORD, REPORT, SIGNATURE, SUMMARY, RunFolderError
 from tests.made_runs import make_run, write_rows
 
 FOLDER = Path("lightning_logs/version_0")
@@ -102,8 +110,45 @@ def test_without_scores_judge_or_record_the_rest_is_shown() -> None:
     ]
     for absent in ('id="classes"', 'id="nearest"', 'id="walk"', "best FCD</span> ("):
         assert absent not in page
-    assert "its latent walk, nearest training images and timing are left at its end" in page
+    assert "its latent walk, nearest training images, classes of the data and timing are left at its end" in page
     assert "It has no checkpoint" in page
+
+
+def test_shares_of_the_data_are_left_out_where_they_are_not_known(trained_run: Path) -> None:
+    shutil.copytree(trained_run, FOLDER)
+    assert "% of the data" in report_of(FOLDER)
+    (FOLDER / RECORD).unlink()
+    page = report_of(FOLDER)
+    assert "% of the samples" in page
+    assert "of the data" not in page.split('id="classes"')[1]
+
+
+def test_the_resume_command_resumes(trained_run: Path) -> None:
+    shutil.copytree(trained_run, FOLDER)
+    line = re.search(r"<code>(.*? --ckpt_path .*?)</code>", report_of(FOLDER))
+    assert line is not None
+    argv = shlex.split(html.unescape(line[1]).split("train.py ")[1])
+    assert train.main(argv) == 0
+    assert "4 epochs, 40 updates" in (FOLDER / REPORT).read_text()
+
+
+def test_a_run_that_was_resumed_and_goes_on_does_not_show_its_old_ending(trained_run: Path) -> None:
+    shutil.copytree(trained_run, FOLDER)
+    rows = Run.read(FOLDER).rows
+    write_rows(FOLDER, [*rows, rows[-1] | {"step": 30, "epoch": 2}])
+    page = report_of(FOLDER)
+    assert "still going on or was killed" in page
+    for absent in ('id="nearest"', 'id="walk"', "images a second"):
+        assert absent not in page
+
+
+def test_an_epoch_that_was_cut_short_is_said_to_be() -> None:
+    rows = make_run(FOLDER, epochs=3)
+    write_rows(FOLDER, [*rows[:2], rows[2] | {"step": 469 * 2 + 100}])
+    page = report_of(FOLDER)
+    assert "3 epochs, 1,038 updates" in page
+    notes = [frame["note"].split(" ·")[0] for frame in data_of(page)["frames"]]
+    assert notes == ["before training", "after epoch 1", "after epoch 2", "in epoch 3, which was cut short"]
 
 
 def test_html_in_a_value_is_escaped() -> None:
@@ -137,6 +182,15 @@ def test_broken_pictures_and_a_broken_record_are_left_out() -> None:
         (FOLDER / name).parent.mkdir(exist_ok=True)
         (FOLDER / name).write_text('{"epoch": "many"}')
     assert [frame["epoch"] for frame in data_of(report_of(FOLDER))["frames"]] == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("record", ["NaN", "Infinity", "1e999", "[" * 100_000, '"much"'])
+def test_a_record_of_other_values_is_as_good_as_none(record: str, trained_run: Path) -> None:
+    shutil.copytree(trained_run, FOLDER)
+    whole = json.loads((FOLDER / RECORD).read_text())
+    for name in whole:
+        (FOLDER / RECORD).write_text(json.dumps(whole | {name: "X"}).replace('"X"', record))
+        assert Record.read(FOLDER / RECORD) is None
 
 
 def test_verdict_changes_are_those_that_the_run_said() -> None:
@@ -181,7 +235,7 @@ def test_a_comparison_shows_each_run_and_only_the_options_that_differ(capsys: py
     for chart in data_of(page)["charts"]:
         assert [each["label"] for each in chart["series"]] == ["slow", "fast", "broken"]
         assert chart["x"] == [1, 2, 3, 4]
-    assert page.count('alt="64 generated images') == 3
+    assert page.count('alt="Generated images of') == 3
     before = Path("three.html").stat().st_mtime_ns
     assert main([*map(str, folders), "--out", "three.html"]) == 2
     assert "three.html exists; --overwrite replaces it" in capsys.readouterr().err
@@ -210,6 +264,7 @@ def test_runs_are_named_by_what_tells_them_apart(paths: list[str], names: list[s
         (lambda: (FOLDER / "config.yaml").write_text("lr: 1\n"), "is not a run folder"),
         (lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\ndata: ["), "config.yaml is broken"),
         (lambda: (FOLDER / "config.yaml").write_bytes(b"\xff\xfe"), "config.yaml is broken"),
+        (lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nmax_epochs: 2020-01-01"), "holds values that"),
         (lambda: (FOLDER / "metrics.csv").unlink(), "has no epoch yet"),
         (lambda: (FOLDER / "metrics.csv").write_text("step,epoch\nx,y\n"), "has no epoch yet"),
         (lambda: (FOLDER / "metrics.csv").write_text(""), "has no epoch yet"),
@@ -226,6 +281,73 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert words in err
     assert len(err.splitlines()) == 1
     assert not (FOLDER / REPORT).exists()
+
+
+def test_a_name_that_no_file_can_have_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(FOLDER)
+    assert main([str(FOLDER), "--out", "x" * 300]) == 2
+    assert "cannot be written: File name too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["null", "many", "[1]", "60000"])
+def test_odd_options_are_shown_as_they_are(value: str) -> None:
+    make_run(FOLDER)
+    text = (FOLDER / "config.yaml").read_text().replace("train_rows: 60000", f"train_rows: {value}")
+    (FOLDER / "config.yaml").write_text(text)
+    assert "images" in report_of(FOLDER)
+
+
+def test_perfect_or_vanished_numbers_are_reported() -> None:
+    rows = make_run(FOLDER)
+    write_rows(FOLDER, [row | {"val/fcd": 0.0, "train/d_loss": 0.0, "train/g_loss": 0.0} for row in rows])
+    assert "FCD 0, at first 0" in report_of(FOLDER)
+
+
+def test_pages_are_read_and_written_as_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    make_run(FOLDER)
+    command = [sys.executable, "-m", "reporting", str(tmp_path / FOLDER)]
+    locale = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run(command, cwd=Path(train.__file__).parent, env=os.environ | locale, check=True)
+    assert "▶" in (FOLDER / REPORT).read_text(encoding="utf-8")
+
+
+def test_eight_runs_can_be_told_apart() -> None:
+    folders = [Path(f"version_{number}") for number in range(8)]
+    for folder in folders:
+        make_run(folder)
+    for chart in data_of(comparison([Run.read(folder) for folder in folders]))["charts"]:
+        assert len({(each["color"], each["dashed"]) for each in chart["series"]}) == 8
+
+
+def test_a_report_that_cannot_be_made_does_not_hide_how_the_run_ended(
+    run: Callable[..., tuple[int, str, str]], small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(run: Run) -> str:
+        raise RunFolderError("config.yaml is broken")
+
+    monkeypatch.setattr("reporting.page.report", fail)
+    code, out, err = run(*small)
+    assert (code, err) == (0, "No report: config.yaml is broken\n")
+    assert "Verdict: " in out
+    code, out, err = run(*small, "--model.lr", "1e30")
+    assert code == 1
+    assert "Verdict: diverging" in out
+    assert "diverged in epoch 1" in err
+
+
+def test_nearest_images_and_distances_are_those_of_all_training_images(trained_run: Path, images_dir: Path) -> None:
+    paths = idx.find(images_dir, "mnist")
+    assert paths is not None
+    real = idx.read_dataset(paths)[TRAIN_IMAGES][:600].float() / 255
+    strip = np.asarray(Image.open(trained_run / NEAREST)).reshape(2, 28, 16, 28).transpose(0, 2, 1, 3)
+    samples, shown = torch.from_numpy(strip.copy()).float().flatten(2) / 255
+    distances = torch.cdist(samples.double(), real.flatten(1).double())
+    record = Record.read(trained_run / RECORD)
+    assert record is not None
+    assert record.distances == pytest.approx(distances.min(1).values.tolist(), rel=1e-6)
+    assert shown.equal(real.flatten(1)[distances.argmin(1)])
+    others = torch.cdist(real[:64].flatten(1).double(), real[64:].flatten(1).double()).min(1).values
+    assert record.real_distance == pytest.approx(others.median().item(), rel=1e-6)
 
 
 def test_a_config_of_another_shape_is_reported_as_it_is() -> None:
@@ -246,7 +368,7 @@ def test_a_resumed_run_adds_up_its_time_and_a_folder_that_cannot_be_written_is_s
     assert after is not None
     assert after.images == 1800
     assert after.seconds > before.seconds
-    assert after.epoch == 3
+    assert after.updates == 30
     assert f"report       {copy / REPORT}" in capsys.readouterr().out
     assert main([str(copy), "--out", f"{copy / REPORT}/below.html"]) == 2
     assert "cannot be written" in capsys.readouterr().err

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from sampling import grid, latent_vectors, slerp, stacked, to_pixels, walk
+from sampling import STEPS, anchors, closed_walk, grid, latent_vectors, slerp, stacked, to_pixels
 
 
 @pytest.mark.parametrize("latent_dim", [1, 3, 100])
 def test_a_latent_vector_is_the_same_however_many_are_drawn(latent_dim: int) -> None:
     many = latent_vectors(100, latent_dim, seed=3)
     assert many.shape == (100, latent_dim)
-    for count in (0, 1, 15, 16, 17, 64):
+    for count in (1, 15, 16, 17, 64):
         assert latent_vectors(count, latent_dim, seed=3).equal(many[:count])
     assert not latent_vectors(100, latent_dim, seed=4).equal(many)
     assert latent_vectors(100_000, 1, seed=0).std().item() == pytest.approx(1, abs=0.02)
@@ -38,10 +38,11 @@ def test_slerp_between_parallel_vectors_is_a_straight_line(end: list[float]) -> 
 
 
 def test_a_walk_passes_its_anchors_in_even_steps_and_closes() -> None:
-    anchors = latent_vectors(12, 50, seed=0).view(4, 3, 50)
-    steps = walk(anchors, 5)
-    assert steps.shape == (20, 3, 50)
-    torch.testing.assert_close(steps[::5], anchors)
+    ends = anchors(3, 50, seed=0)
+    assert ends.equal(anchors(5, 50, seed=0)[:, :3])  # a walk is the same however many there are
+    steps = closed_walk(ends)
+    assert steps.shape == (4 * STEPS, 3, 50)
+    torch.testing.assert_close(steps[::STEPS], ends)
     lengths = (steps - steps.roll(-1, dims=0)).norm(dim=-1)
     assert lengths.max() < 2 * lengths.min()  # the last step, back to the first anchor, among them
 

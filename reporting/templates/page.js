@@ -12,7 +12,7 @@ function scrubEpochs() {
   const show = () => {
     const frame = data.frames[slider.value];
     byId("frame").src = frame.source;
-    byId("frame").alt = `64 generated images ${frame.note}`;
+    byId("frame").alt = `Generated images ${frame.note}`;
     byId("frame-note").textContent = frame.note;
     slider.setAttribute("aria-valuetext", frame.note);
   };
@@ -64,7 +64,8 @@ function drawMarks(plot) {
   for (const mark of data.marks) {
     const x = plot.valToPos(mark.x, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    ctx.strokeStyle = ctx.fillStyle = color(mark.kind === "best" ? "good" : "gray");
+    ctx.strokeStyle = color(mark.kind === "best" ? "good" : "gray");
+    ctx.fillStyle = color(mark.kind === "best" ? "good" : "soft");
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
@@ -80,7 +81,15 @@ function drawMarks(plot) {
 }
 
 const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((first) => first * 10 ** power));
-const digits = (value) => (value == null ? "–" : String(Number(value.toPrecision(4))));
+const digits = (value) => {
+  if (value == null) return "–";
+  return Math.abs(value) >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+};
+
+// While nothing is hovered, each curve's last value.
+function showLast(plot) {
+  plot.setLegend({ idxs: plot.data.map((values) => values.findLastIndex((value) => value !== null)) });
+}
 
 function options(chart, width) {
   const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 } };
@@ -98,13 +107,13 @@ function options(chart, width) {
         label: each.label,
         stroke: color(each.color),
         width: 1.6,
-        dash: each.color === "gray" ? [6, 4] : undefined,
+        dash: each.dashed ? [6, 4] : undefined,
         spanGaps: true,
         points: { show: each.values.filter((value) => value !== null).length < 12 },
         value: (plot, value) => digits(value),
       })),
     ],
-    hooks: { draw: [drawMarks] },
+    hooks: { draw: [drawMarks], setCursor: [(plot) => plot.cursor.idx == null && showLast(plot)] },
   };
 }
 
@@ -122,12 +131,10 @@ function drawCurves() {
     place.append(heading, note, canvas);
     area.append(place);
     let plot = null;
-    const rest = () => plot.setLegend({ idx: chart.x.length - 1 }); // the last values, while nothing is hovered
     const draw = () => {
       plot?.destroy();
       plot = new uPlot(options(chart, canvas.clientWidth), [chart.x, ...chart.series.map((each) => each.values)], canvas);
-      plot.over.addEventListener("mouseleave", rest);
-      queueMicrotask(rest); // after its first drawing
+      queueMicrotask(() => showLast(plot)); // after its first drawing
     };
     draw();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
