@@ -13,7 +13,7 @@ from evaluation.history import FCD, digits
 from reporting import pictures
 from reporting.charts import charts, compared
 from reporting.run import Run
-from run_folder import BEST, LAST, NEAREST, WALK, command, relative, write_atomic
+from run_folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative, write_atomic
 
 HERE = Path(__file__).parent
 TILE = 28  # pixels of an image's side
@@ -128,7 +128,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         minutes, seconds = divmod(round(run.record.seconds), 60)
         speed = run.record.images / max(run.record.seconds, 1e-9)
         facts.append(("time", f"{minutes} min {seconds} s, {speed:,.0f} images a second"))
-    return [*facts, *(("with", line) for line in run.header[1:2]), *(("run", line) for line in run.header[:1])]
+    code = (("code", line.removeprefix(f"{SIGNATURE[2:]}, ")) for line in run.header[:1])
+    return [*facts, *(("with", line) for line in run.header[1:2]), *code]
 
 
 def _frames(run: Run) -> list[dict[str, Any]]:
