@@ -14,9 +14,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from data_sources import FOLDERS, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, DataError, idx
-from data_sources.digits import make_digits
-from data_sources.download import download
+from first_gan.data import FOLDERS, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, DataError, idx
+from first_gan.data.digits import make_digits
+from first_gan.data.download import download
 
 DatasetName = Literal["mnist", "fashion_mnist", "kmnist", "digits", "auto"]
 SHUFFLE_STREAM = 1  # keeps the shuffle's random stream apart from the noise's, which has the same seed and epoch

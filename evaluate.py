@@ -4,7 +4,7 @@ Prints a table (the trained weights, their moving average, and the floor: real i
 writes it as JSON beside the checkpoint.
 """
 
-import stopping
+from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
@@ -19,14 +19,14 @@ from rich.table import Table
 from rich.text import Text
 from torch import nn
 
-import cli
-import run_folder
-from checkpoint_io import images_of, load_checkpoint, load_gan
-from cli import Parser, Steps, UserError, expand
-from data_sources import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError
-from evaluation.judge import JudgeError, judge_of
-from evaluation.scores import SAMPLES, Reference, all_scores, draw, floor_scores
-from run_folder import RunFolderError
+from first_gan.data import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError
+from first_gan.run import cli
+from first_gan.run import folder as run_folder
+from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
+from first_gan.run.cli import Parser, Steps, UserError, expand
+from first_gan.run.folder import RunFolderError
+from first_gan.scores.judge import JudgeError, judge_of
+from first_gan.scores.scoring import SAMPLES, Reference, all_scores, draw, floor_scores
 
 ROWS = {  # key, title, format, what Goodfellow et al. 2014 published
     "fcd": ("FCD (Fréchet distance)", "{:.2f}", ""),
@@ -45,8 +45,8 @@ ROWS = {  # key, title, format, what Goodfellow et al. 2014 published
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code (see `cli.run_door`)."""
-    return cli.run_door("evaluate.py", evaluate, argv)
+    """Runs the command line; returns the exit code (see `cli.run_command`)."""
+    return cli.run_command("evaluate.py", evaluate, argv)
 
 
 def evaluate(argv: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 Images as a grid, one by one or as an array; walks through latent space; a run's grids as a film; the generator itself as ONNX.
 """
 
-import stopping
+from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
@@ -18,18 +18,18 @@ import torch
 from jsonargparse import Namespace
 from torch import nn
 
-import cli
-import exporting
-from checkpoint_io import images_of, load_checkpoint, load_gan
-from cli import Parser, RunFailed, Steps, UserError, expand
-from data_sources import TRAIN_IMAGES, TRAIN_LABELS, DataError
-from drawing import draw, images_in, save, written
-from evaluation.judge import SHIPPED, Judge, JudgeError, as_input, judge_of, shipped
+from first_gan.data import TRAIN_IMAGES, TRAIN_LABELS, DataError
+from first_gan.drawing import export as exporting
+from first_gan.drawing.images import draw, images_in, save, written
+from first_gan.drawing.latent import STEPS, anchors, closed_walk, grid, latent_vectors, png, slerp
+from first_gan.report import film
+from first_gan.report.pictures import MOST_FRAMES
+from first_gan.run import cli
+from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
+from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
+from first_gan.run.folder import RunFolderError
+from first_gan.scores.judge import SHIPPED, Judge, JudgeError, as_input, judge_of, shipped
 from gan_module import GAN
-from reporting import film
-from reporting.pictures import MOST_FRAMES
-from run_folder import RunFolderError
-from sampling import STEPS, anchors, closed_walk, grid, latent_vectors, png, slerp
 
 CANDIDATES = 50  # drawn for each image that --digit keeps
 GRID, WALKS, ARRAY = 10_000, 1_000, 1_000_000  # the most images in a grid, walks, and images in all
@@ -62,8 +62,8 @@ MODES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code (see `cli.run_door`)."""
-    return cli.run_door("generate.py", generate, argv)
+    """Runs the command line; returns the exit code (see `cli.run_command`)."""
+    return cli.run_command("generate.py", generate, argv)
 
 
 def generate(argv: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 Config files come first and flags over them, in whatever order they are typed.
 """
 
-import stopping
+from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
@@ -26,39 +26,38 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.panel import Panel
 
-import checkpoint_io
-import cli
-import run_folder
-from callbacks.checkpoints import EpochCheckpoint
-from callbacks.curves import Curves
-from callbacks.health import HealthMonitor
-from callbacks.loggers import MetricsCSV, RunTensorBoard
-from callbacks.messages import RunMessages, how_to_resume
-from callbacks.metrics import MetricsLogger, TrainingDiverged
-from callbacks.progress import TrainingProgress
-from callbacks.quality import QualityMonitor
-from callbacks.report import ReportWriter
-from callbacks.samples import SampleGrids
-from checkpoint_io import AtomicCheckpointIO
-from cli import RunFailed, UserError, expand
-from data_sources import DataError
 from datamodule import MNISTDataModule
-from evaluation.judge import SHIPPED, JudgeError, judge_of
-from gan_module import GAN
-from options import (
+from first_gan.callbacks.checkpoints import EpochCheckpoint
+from first_gan.callbacks.curves import Curves
+from first_gan.callbacks.health import HealthMonitor
+from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard
+from first_gan.callbacks.messages import RunMessages, how_to_resume
+from first_gan.callbacks.metrics import MetricsLogger, TrainingDiverged
+from first_gan.callbacks.progress import TrainingProgress
+from first_gan.callbacks.quality import QualityMonitor
+from first_gan.callbacks.report import ReportWriter
+from first_gan.callbacks.samples import SampleGrids
+from first_gan.data import DataError
+from first_gan.run import checkpoints, cli
+from first_gan.run import folder as run_folder
+from first_gan.run.checkpoints import AtomicCheckpointIO
+from first_gan.run.cli import RunFailed, UserError, expand
+from first_gan.run.folder import RunFolderError
+from first_gan.run.options import (
     as_defaults,
     build_parser,
     check_batches,
     check_trainer_options,
     what_must_not_change,
 )
-from run_folder import RunFolderError
-from stopping import STOP
+from first_gan.run.stopping import STOP
+from first_gan.scores.judge import SHIPPED, JudgeError, judge_of
+from gan_module import GAN
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code (see `cli.run_door`)."""
-    return cli.run_door("train.py", train, argv)
+    """Runs the command line; returns the exit code (see `cli.run_command`)."""
+    return cli.run_command("train.py", train, argv)
 
 
 def train(argv: Sequence[str]) -> int:
@@ -78,7 +77,7 @@ def train(argv: Sequence[str]) -> int:
     try:
         if options.ckpt_path is not None:
             checkpoint_path = run_folder.find_checkpoint(options.ckpt_path, expand(options.default_root_dir))
-            checkpoint = checkpoint_io.load_checkpoint(checkpoint_path)
+            checkpoint = checkpoints.load_checkpoint(checkpoint_path)
             folder = run_folder.folder_of(checkpoint_path)
             options = resumed_options(parser, argv, folder, checkpoint)
         gan, data, quality, health = build_parts(options)
@@ -90,8 +89,8 @@ def train(argv: Sequence[str]) -> int:
         health.options = kept | {"max_epochs": options.max_epochs}
         if checkpoint_path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
-            checkpoint_io.check_resumable(checkpoint_path, checkpoint, kept, *limits)
-            checkpoint_io.check_weights(checkpoint_path, checkpoint, gan.state_dict())
+            checkpoints.check_resumable(checkpoint_path, checkpoint, kept, *limits)
+            checkpoints.check_weights(checkpoint_path, checkpoint, gan.state_dict())
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if first and quality.every_n_epochs and not (options.fast_dev_run and data.dataset not in SHIPPED):
             quality.judge = judge_of(data.dataset, data.images, data.labels, data.folder)

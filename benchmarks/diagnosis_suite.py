@@ -20,13 +20,13 @@ if __name__ == "__main__":  # also as a script, whose folder alone Python would 
 
 import yaml
 
-import cli
 from benchmarks import runs
 from benchmarks.quality import RUN, all_at_once, trained
 from benchmarks.speed import markdown
-from evaluation.diagnosis import CONVERGED, IMPROVING, TOO_EARLY, VERDICTS, diagnose
-from evaluation.history import History
-from run_folder import read_metrics, read_rows, write_atomic
+from first_gan.diagnosis.history import History
+from first_gan.diagnosis.rules import CONVERGED, IMPROVING, TOO_EARLY, VERDICTS, diagnose
+from first_gan.run import cli
+from first_gan.run.folder import read_metrics, read_rows, write_atomic
 
 SUITE = Path(__file__).with_suffix(".yaml")
 HISTORIES = runs.ROOT / "tests/histories"
@@ -74,7 +74,7 @@ def _of_setting(name: str, setting: dict) -> Iterator[Labelled]:
 
 
 def main() -> int:
-    return cli.run_door("diagnosis_suite.py", bench, None)
+    return cli.run_command("diagnosis_suite.py", bench, None)
 
 
 def bench(argv: Sequence[str]) -> int:

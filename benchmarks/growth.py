@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import cli
 from benchmarks import limit, runs
 from benchmarks.runs import ROOT
 from benchmarks.speed import machine, markdown
-from cli import UserError
-from data_sources import DataError
+from first_gan.data import DataError
+from first_gan.run import cli
+from first_gan.run.cli import UserError
+from first_gan.run.folder import read_metrics
 from gan_module import GAN
-from run_folder import read_metrics
 
 HEADER = ("widths", "processes", "global batch", "images/s", "ms/update", "GFLOP/s", "share of limit")
 WINDOW_IMAGES = 8192  # per measurement, at the lesson's widths
@@ -63,7 +63,7 @@ class Point:
 
 
 def main() -> int:
-    return cli.run_door("growth.py", bench, None)
+    return cli.run_command("growth.py", bench, None)
 
 
 def bench(argv: Sequence[str]) -> int:

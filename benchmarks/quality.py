@@ -20,12 +20,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import cli
 from benchmarks import runs
 from benchmarks.speed import machine, markdown
-from data_sources import VALIDATION_ROWS
-from evaluation.diagnosis import DIVERGING
-from run_folder import SUMMARY, read_metrics
+from first_gan.data import VALIDATION_ROWS
+from first_gan.diagnosis.rules import DIVERGING
+from first_gan.run import cli
+from first_gan.run.folder import SUMMARY, read_metrics
 
 CONFIGS: dict[str, list[str]] = {"lesson": ["--model.ema_decay=0.999"], "best": []}  # with these flags over each
 SCORES = {  # key, title, format
@@ -43,7 +43,7 @@ RUN = Path("lightning_logs/version_0")
 
 
 def main() -> int:
-    return cli.run_door("quality.py", bench, None)
+    return cli.run_command("quality.py", bench, None)
 
 
 def bench(argv: Sequence[str]) -> int:

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.worker import Job
-from cli import RunFailed
-from data_sources import idx
 from datamodule import MNISTDataModule
+from first_gan.data import idx
+from first_gan.run.cli import RunFailed
 
 ROOT = Path(__file__).parents[1]
 CHILDREN: set[subprocess.Popen] = set()  # that run now

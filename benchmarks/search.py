@@ -11,17 +11,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import checkpoint_io
-import cli
-import run_folder
 from benchmarks import runs
 from benchmarks.quality import RUN, all_at_once, trained
 from benchmarks.speed import markdown
-from cli import UserError
-from data_sources import TRAIN_IMAGES, TRAIN_LABELS, VALIDATION_ROWS, DataError
-from evaluation import metrics
-from evaluation.judge import JudgeError, judge_of
-from evaluation.scores import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
+from first_gan.data import TRAIN_IMAGES, TRAIN_LABELS, VALIDATION_ROWS, DataError
+from first_gan.run import checkpoints, cli
+from first_gan.run import folder as run_folder
+from first_gan.run.cli import UserError
+from first_gan.scores import metrics
+from first_gan.scores.judge import JudgeError, judge_of
+from first_gan.scores.scoring import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
 
 FIRST = ["--model.ema_decay=0.9998", "--model.lr=1e-3", "--model.r1=0.1", "--model.batch_norm=true"]
 THEN = [*FIRST, "--data.batch_size=64", "--model.lr_d=5e-4"]
@@ -50,7 +49,7 @@ HEADER = ("candidate", "FCD", "coverage", "KL of classes", "Parzen", "options")
 
 
 def main() -> int:
-    return cli.run_door("search.py", search, None)
+    return cli.run_command("search.py", search, None)
 
 
 def search(argv: Sequence[str]) -> int:
@@ -98,9 +97,9 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
     if kept.is_file():
         return json.loads(kept.read_text())
     try:
-        loaded = checkpoint_io.load_checkpoint(checkpoint)
-        gan = checkpoint_io.load_gan(checkpoint, loaded)
-        arrays, dataset, folder = checkpoint_io.images_of(checkpoint, loaded, data_dir)
+        loaded = checkpoints.load_checkpoint(checkpoint)
+        gan = checkpoints.load_gan(checkpoint, loaded)
+        arrays, dataset, folder = checkpoints.images_of(checkpoint, loaded, data_dir)
         images = arrays[TRAIN_IMAGES]
         judge = judge_of(dataset, images, arrays[TRAIN_LABELS], folder)
     except (run_folder.RunFolderError, DataError, JudgeError) as error:

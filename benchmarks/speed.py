@@ -20,12 +20,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import cli
 from benchmarks import runs
 from benchmarks.runs import Run
 from benchmarks.worker import Job
-from cli import UserError
-from data_sources import DataError
+from first_gan.data import DataError
+from first_gan.run import cli
+from first_gan.run.cli import UserError
 
 PROGRAMS = {
     "textbook": "(a) the lesson's loop",
@@ -38,7 +38,7 @@ Rounds = dict[str, list[Run]]
 
 
 def main() -> int:
-    return cli.run_door("speed.py", bench, None)
+    return cli.run_command("speed.py", bench, None)
 
 
 def bench(argv: Sequence[str]) -> int:

@@ -11,19 +11,19 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cli
 from benchmarks import runs
 from benchmarks.speed import machine
 from benchmarks.worker import Job
-from callbacks.messages import LESSON_EPOCHS
-from cli import UserError
-from data_sources import DataError
+from first_gan.callbacks.messages import LESSON_EPOCHS
+from first_gan.data import DataError
+from first_gan.run import cli
+from first_gan.run.cli import UserError
 
 MEASURED = Path(f"benchmarks/results/quality/{LESSON_EPOCHS}_epochs_of_60000.json")
 
 
 def main() -> int:
-    return cli.run_door("time_to_quality.py", bench, None)
+    return cli.run_command("time_to_quality.py", bench, None)
 
 
 def bench(argv: Sequence[str]) -> int:

@@ -9,8 +9,8 @@ import torch
 from torchvision import datasets
 
 import train
-from data_sources import idx, raw_folder
-from data_sources.digits import make_digits
+from first_gan.data import idx, raw_folder
+from first_gan.data.digits import make_digits
 
 REAL_MNIST = os.environ.get("MNIST_DIR")
 UNREACHABLE = "http://127.0.0.1:9/"  # the discard port: refused at once

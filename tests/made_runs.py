@@ -8,7 +8,7 @@ import torch
 import yaml
 from torchvision.transforms.functional import to_pil_image
 
-from run_folder import SIGNATURE, read_rows
+from first_gan.run.folder import SIGNATURE, read_rows
 
 HISTORIES = Path(__file__).parent / "histories"
 

@@ -15,8 +15,8 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from reporting.__main__ import main
-from run_folder import REPORT
+from first_gan.report.__main__ import main
+from first_gan.run.folder import REPORT
 from tests.made_runs import make_run, write_rows
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -11,8 +11,8 @@ import torch
 import yaml
 
 import train
-from cli import UserError
-from options import build_parser
+from first_gan.run.cli import UserError
+from first_gan.run.options import build_parser
 from tests.conftest import offline
 
 Run = Callable[..., tuple[int, str, str]]

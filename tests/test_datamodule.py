@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from data_sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx, raw_folder
-from data_sources.digits import draw_glyphs, make_digits, render
 from datamodule import EpochShuffle, MinibatchLoader, MNISTDataModule, scale
+from first_gan.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx, raw_folder
+from first_gan.data.digits import draw_glyphs, make_digits, render
 
 
 @pytest.mark.parametrize(("at_once", "items"), [(1, 4), (3, 2), (4, 1), (9, 1)])

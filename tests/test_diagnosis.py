@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from benchmarks.diagnosis_suite import HEALTHY, Labelled, diagnosed, recorded, suite, wilson
-from evaluation.advice import Setting, typed
-from evaluation.diagnosis import CONVERGED, DIVERGING, IMPROVING, QUESTIONS, TOO_EARLY, VERDICTS, diagnose
-from evaluation.history import DIVERSITY, FCD, History
-from options import build_parser
-from run_folder import read_metrics, read_rows
+from first_gan.diagnosis.advice import Setting, typed
+from first_gan.diagnosis.history import DIVERSITY, FCD, History
+from first_gan.diagnosis.rules import CONVERGED, DIVERGING, IMPROVING, QUESTIONS, TOO_EARLY, VERDICTS, diagnose
+from first_gan.run.folder import read_metrics, read_rows
+from first_gan.run.options import build_parser
 from tests.test_train import FOLDER
 
 Rows = list[dict[str, float]]

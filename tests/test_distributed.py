@@ -12,10 +12,10 @@ import pytest
 import torch
 import yaml
 
-import checkpoint_io
-import run_folder
 import train
-from options import build_parser, check_trainer_options
+from first_gan.run import checkpoints
+from first_gan.run import folder as run_folder
+from first_gan.run.options import build_parser, check_trainer_options
 from tests.test_train import FOLDER
 
 ROOT = Path(train.__file__).parent
@@ -94,7 +94,7 @@ def test_two_ranks_stop_resume_and_keep_their_number(images_dir: Path, tmp_path:
     assert process.returncode == 143
     assert "--ckpt_path" in err
     assert "Traceback" not in err
-    done = checkpoint_io.load_checkpoint(tmp_path / FOLDER / "checkpoints/last.ckpt")["epoch"] + 1
+    done = checkpoints.load_checkpoint(tmp_path / FOLDER / "checkpoints/last.ckpt")["epoch"] + 1
     resume = [*command, "--ckpt_path", "last", "--max_epochs", str(done + 1)]
     alone = subprocess.run([*resume, "--devices", "1"], cwd=tmp_path, capture_output=True, text=True)
     assert alone.returncode == 2

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from torchvision import datasets
 
-from data_sources import FILES, DataError, raw_folder
-from data_sources.download import download
+from first_gan.data import FILES, DataError, raw_folder
+from first_gan.data.download import download
 
 CONTENT = {f"{name}.gz": gzip.compress(name.encode() * 5000) for name in FILES}
 

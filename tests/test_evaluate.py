@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import checkpoint_io
 import evaluate
 import train
-from run_folder import SIGNATURE
+from first_gan.run import checkpoints
+from first_gan.run.folder import SIGNATURE
 from tests.test_readme import README
 from tests.test_train import FOLDER
 
@@ -68,7 +68,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_a_broken_config_is_as_good_as_none(config: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     (tmp_path / "run/config.yaml").write_text(f"{SIGNATURE}\n{config}\n")
-    assert checkpoint_io.data_dir_of_run(tmp_path / "run/checkpoints/last.ckpt") == found
+    assert checkpoints.data_dir_of_run(tmp_path / "run/checkpoints/last.ckpt") == found
 
 
 def test_images_that_moved_are_asked_for_and_a_missing_folder_writes_nothing(

@@ -14,15 +14,15 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-import checkpoint_io
-import drawing
-import exporting
 import generate
-import sampling
-from evaluation.judge import as_input, shipped
-from run_folder import LAST
-from sampling import STEPS, latent_vectors
-from stopping import Interrupted
+from first_gan.drawing import export as exporting
+from first_gan.drawing import images as drawing
+from first_gan.drawing import latent as sampling
+from first_gan.drawing.latent import STEPS, latent_vectors
+from first_gan.run import checkpoints
+from first_gan.run.folder import LAST
+from first_gan.run.stopping import Interrupted
+from first_gan.scores.judge import as_input, shipped
 from tests.conftest import small_run
 from tests.made_runs import make_run
 
@@ -88,7 +88,7 @@ def test_the_moving_average_is_drawn_unless_the_trained_weights_are_asked_for(ch
     assert np.array_equal(array(checkpoint, "--num", "4", "--weights", "ema"), images)
     raw = array(checkpoint, "--num", "4", "--weights", "raw")
     assert not np.array_equal(raw, images)
-    gan = checkpoint_io.load_gan(Path(checkpoint), checkpoint_io.load_checkpoint(Path(checkpoint)))
+    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)))
     expected = gan.generator(latent_vectors(4, gan.latent_dim, 0)).add(1).mul(127.5)
     assert np.abs(raw - expected.detach().numpy()[:, 0]).max() <= 0.51
 
@@ -278,7 +278,7 @@ def test_an_exported_generator_draws_the_same_images_for_any_batch(
     assert root not in Path("g.onnx").read_bytes()
     with zipfile.ZipFile("g.pt2") as archive:
         assert all(root not in archive.read(name) for name in archive.namelist())
-    gan = checkpoint_io.load_gan(Path(checkpoint), checkpoint_io.load_checkpoint(Path(checkpoint)))
+    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)))
     session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
     program = torch.export.load("g.pt2").module()
     for count in (1, 2, 33):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import checkpoint_io
-import run_folder
 import train
-from evaluation.diagnosis import QUESTIONS, diagnose
+from first_gan.diagnosis.rules import QUESTIONS, diagnose
+from first_gan.run import checkpoints
+from first_gan.run import folder as run_folder
 from tests.conftest import offline
 from tests.test_distributed import DDP
 from tests.test_train import FOLDER, events, steps
@@ -51,7 +51,7 @@ def test_a_verdict_is_said_when_it_changes_and_not_again(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdicts = ["improving", "improving", "mode collapse", "mode collapse", "improving"]
-    monkeypatch.setattr("evaluation.diagnosis.verdict_of", lambda history: (verdicts[len(history.epochs) - 1], []))
+    monkeypatch.setattr("first_gan.diagnosis.rules.verdict_of", lambda history: (verdicts[len(history.epochs) - 1], []))
     _, out, _ = run(*small, "--max_epochs", "4")
     said = [line.split(" (")[0] for line in out.splitlines() if line.startswith("Verdict after")]
     assert said == ["Verdict after epoch 1: improving", "Verdict after epoch 3: mode collapse"]
@@ -69,11 +69,11 @@ def test_stop_on_ends_the_run_at_a_verdict_that_lasts_and_the_command_it_prints_
     assert "Traceback" not in err
     assert "Verdict: too early to tell (confidence medium)" in out
     assert summary()["verdict"] == "too early to tell"
-    epochs = checkpoint_io.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1
+    epochs = checkpoints.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1
     assert epochs == 3
     command = shlex.split(err.splitlines()[-1])
     assert run(*command[command.index("--ckpt_path") :], "--max_epochs", "5")[0] == 0
-    assert checkpoint_io.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1 == 5
+    assert checkpoints.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1 == 5
 
 
 def test_stop_on_ends_all_ranks(images_dir: Path, tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_diagnosing_changes_nothing_that_is_learned(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(*small)
-    monkeypatch.setattr("callbacks.health.HealthMonitor.on_train_epoch_end", lambda *_: None)
+    monkeypatch.setattr("first_gan.callbacks.health.HealthMonitor.on_train_epoch_end", lambda *_: None)
     run(*small)
     states = [
-        checkpoint_io.load_checkpoint(FOLDER.with_name(f"version_{n}") / run_folder.LAST)["state_dict"] for n in (0, 1)
+        checkpoints.load_checkpoint(FOLDER.with_name(f"version_{n}") / run_folder.LAST)["state_dict"] for n in (0, 1)
     ]
     assert all(states[0][name].equal(states[1][name]) for name in states[0])
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from data_sources import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
-from evaluation import judge as judges
-from evaluation.judge import SHIPPED, WEIGHTS, JudgeError, accuracy, judge_of, load, save, train
+from first_gan.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from first_gan.scores import judge as judges
+from first_gan.scores.judge import SHIPPED, WEIGHTS, JudgeError, accuracy, judge_of, load, save, train
 from tests.conftest import REAL_MNIST
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import poly_mmd
 
-from data_sources import TEST_IMAGES, TRAIN_IMAGES
-from evaluation import metrics
-from evaluation.judge import SHIPPED, WEIGHTS, Judge, as_input, load
-from evaluation.scores import Reference, feature_scores
+from first_gan.data import TEST_IMAGES, TRAIN_IMAGES
+from first_gan.scores import metrics
+from first_gan.scores.judge import SHIPPED, WEIGHTS, Judge, as_input, load
+from first_gan.scores.scoring import Reference, feature_scores
 from tests.conftest import REAL_MNIST
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import checkpoint_io
-import run_folder
-from callbacks.quality import QualityMonitor
-from data_sources import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx
-from evaluation.judge import JudgeError, judge_of
-from evaluation.scores import Reference, draw, feature_scores
+from first_gan.callbacks.quality import QualityMonitor
+from first_gan.data import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx
+from first_gan.run import checkpoints
+from first_gan.run import folder as run_folder
+from first_gan.scores.judge import JudgeError, judge_of
+from first_gan.scores.scoring import Reference, draw, feature_scores
 from tests.test_train import FOLDER, steps, weights
 
 Run = Callable[..., tuple[int, str, str]]
@@ -39,7 +39,7 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     assert [row["step"] for row in rows] == steps(FOLDER, "val/fcd") == steps(FOLDER, "val/raw_fcd") == [10, 20]
 
     path = FOLDER / "checkpoints/last.ckpt"
-    gan = checkpoint_io.load_gan(path, checkpoint_io.load_checkpoint(path))
+    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path))
     assert gan.ema is not None
     judge = judge_of("mnist", arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], tmp_path)
     reference = Reference(judge, arrays[TRAIN_IMAGES][50_000:60_000])
@@ -59,12 +59,12 @@ def test_the_best_epoch_is_kept(run: Run, small: list[str]) -> None:
     run(*small, *SCORED, "--max_epochs", "4")
     rows = scores_of(FOLDER)
     best = min(rows, key=lambda row: row["val/fcd"])
-    checkpoint = checkpoint_io.load_checkpoint(FOLDER / "checkpoints/best.ckpt")
+    checkpoint = checkpoints.load_checkpoint(FOLDER / "checkpoints/best.ckpt")
     assert (checkpoint["epoch"], checkpoint["global_step"]) == (best["epoch"], 2 * best["step"])
     _, out, _ = run("--ckpt_path", "last", "--max_epochs", "5")
     best = min(scores_of(FOLDER), key=lambda row: row["val/fcd"])
     assert f"FCD {best['val/fcd']:.1f} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
-    assert checkpoint_io.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
+    assert checkpoints.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
     epochs = steps(FOLDER, "epoch")
     assert len(epochs) == len(set(epochs))
 
@@ -75,7 +75,9 @@ def test_a_run_from_a_copied_checkpoint_has_a_best_epoch_of_its_own(
     run(*small, *SCORED)
     (tmp_path / "mine").mkdir()
     shutil.copy(FOLDER / "checkpoints/last.ckpt", tmp_path / "mine/copy.ckpt")
-    monkeypatch.setattr("callbacks.quality.feature_scores", lambda *_: {"fcd": 1e6, "coverage": 0.0})  # never so bad
+    monkeypatch.setattr(
+        "first_gan.callbacks.quality.feature_scores", lambda *_: {"fcd": 1e6, "coverage": 0.0}
+    )  # never so bad
     data = ["--data.data_dir", small[1]]
     code, out, err = run("--ckpt_path", "mine/copy.ckpt", "--max_epochs", "3", *data)
     assert (code, err) == (0, "")
@@ -111,7 +113,7 @@ def test_an_epoch_that_is_worse_is_not_kept_also_after_a_resume(
     before = (FOLDER / "checkpoints/best.ckpt").read_bytes()
     best = min(row["val/fcd"] for row in scores_of(FOLDER))
     worse = {"fcd": best * 1.01, "coverage": 0.0}
-    monkeypatch.setattr("callbacks.quality.feature_scores", lambda *_: worse)
+    monkeypatch.setattr("first_gan.callbacks.quality.feature_scores", lambda *_: worse)
     run("--ckpt_path", "last", "--max_epochs", "3")
     assert scores_of(FOLDER)[-1]["val/fcd"] == pytest.approx(best * 1.01)
     assert (FOLDER / "checkpoints/best.ckpt").read_bytes() == before

@@ -12,7 +12,7 @@ import yaml
 
 import generate
 import train
-from reporting.__main__ import main as reporting_main
+from first_gan.report.__main__ import main as reporting_main
 from tests.conftest import UNREACHABLE
 
 ROOT = Path(train.__file__).parent
@@ -52,7 +52,7 @@ def test_every_command_of_the_readme_works(argv: list[str], small: list[str], tm
 DRAWING = [
     shlex.split(line, comments=True)[1:]
     for line in "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
-    if line.startswith(("python generate.py", "python -m reporting"))
+    if line.startswith(("python generate.py", "python -m first_gan.report"))
 ]
 
 

@@ -20,13 +20,13 @@ import torch
 from PIL import Image
 
 import train
-from data_sources import TRAIN_IMAGES, idx
-from evaluation.diagnosis import diagnose
-from reporting import charts, pictures
-from reporting.__main__ import main
-from reporting.page import comparison, distinguished, report
-from reporting.run import Record, Run
-from run_folder import NEAREST, RECORD, REPORT, SIGNATURE, SUMMARY, RunFolderError
+from first_gan.data import TRAIN_IMAGES, idx
+from first_gan.diagnosis.rules import diagnose
+from first_gan.report import charts, pictures
+from first_gan.report.__main__ import main
+from first_gan.report.page import comparison, distinguished, report
+from first_gan.report.run import Record, Run
+from first_gan.run.folder import NEAREST, RECORD, REPORT, SIGNATURE, SUMMARY, RunFolderError
 from tests.made_runs import make_run, write_rows
 
 FOLDER = Path("lightning_logs/version_0")
@@ -305,7 +305,7 @@ def test_perfect_or_vanished_numbers_are_reported() -> None:
 
 def test_pages_are_read_and_written_as_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     make_run(FOLDER)
-    command = [sys.executable, "-m", "reporting", str(tmp_path / FOLDER)]
+    command = [sys.executable, "-m", "first_gan.report", str(tmp_path / FOLDER)]
     locale = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     subprocess.run(command, cwd=Path(train.__file__).parent, env=os.environ | locale, check=True)
     assert "▶" in (FOLDER / REPORT).read_text(encoding="utf-8")
@@ -325,7 +325,7 @@ def test_a_report_that_cannot_be_made_does_not_hide_how_the_run_ended(
     def fail(run: Run) -> str:
         raise RunFolderError("config.yaml is broken")
 
-    monkeypatch.setattr("reporting.page.report", fail)
+    monkeypatch.setattr("first_gan.report.page.report", fail)
     code, out, err = run(*small)
     assert (code, err) == (0, "No report: config.yaml is broken\n")
     assert "Verdict: " in out

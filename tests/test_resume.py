@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-import run_folder
 import train
+from first_gan.run import folder as run_folder
 from tests.test_train import FOLDER, SCALARS, events, steps
 
 EPOCHS = 60  # more than a fast machine gets through between the kills

@@ -8,8 +8,8 @@ import pytest
 import torch
 import yaml
 
-import checkpoint_io
-import run_folder
+from first_gan.run import checkpoints
+from first_gan.run import folder as run_folder
 from gan_module import GAN
 from tests.test_train import FOLDER, Run, steps, weights
 
@@ -62,7 +62,7 @@ def test_an_epoch_that_max_steps_cut_short_is_trained_again(run: Run, small: lis
     run(*small, "--max_epochs", "3")
     _, out, _ = run(*small, "--max_epochs", "3", "--max_steps", "15")
     cut = Path("lightning_logs/version_1")
-    assert checkpoint_io.load_checkpoint(cut / "checkpoints/last.ckpt")["global_step"] == 20
+    assert checkpoints.load_checkpoint(cut / "checkpoints/last.ckpt")["global_step"] == 20
     assert "--max_steps -1" in out
     assert run("--ckpt_path", "last", "--max_steps", "-1")[0] == 0
     whole, resumed = weights(), weights(cut)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sampling import STEPS, anchors, closed_walk, grid, latent_vectors, slerp, stacked, to_pixels
+from first_gan.drawing.latent import STEPS, anchors, closed_walk, grid, latent_vectors, slerp, stacked, to_pixels
 
 
 @pytest.mark.parametrize("latent_dim", [1, 3, 100])

@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import checkpoint_io
-import run_folder
 import train
+from first_gan.run import checkpoints
+from first_gan.run import folder as run_folder
 from gan_module import GAN
 from tests.conftest import offline
 
@@ -284,7 +284,7 @@ def test_full_disk_leaves_the_last_checkpoint_whole(
     assert "No space left on device" in err
     assert "--ckpt_path" in err
     assert [path.name for path in (FOLDER / "checkpoints").iterdir()] == ["last.ckpt"]
-    assert checkpoint_io.load_checkpoint(FOLDER / "checkpoints/last.ckpt")["global_step"] == 20
+    assert checkpoints.load_checkpoint(FOLDER / "checkpoints/last.ckpt")["global_step"] == 20
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")

@@ -1,0 +1,1 @@
+"""The machinery, which serves any generator and any discriminator and imports no file of the experiment."""

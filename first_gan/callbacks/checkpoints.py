@@ -1,0 +1,42 @@
+"""Writes checkpoints/last.ckpt when an epoch is whole, and never in the middle of one; the best epoch's is kept as best.ckpt."""
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from first_gan.callbacks.metrics import epoch_is_whole
+from first_gan.callbacks.quality import QualityMonitor
+from first_gan.run.folder import BEST, LAST
+from gan_module import GAN
+
+
+class EpochCheckpoint(ModelCheckpoint):
+    """Keeps the newest epoch's state and the best one's; an epoch that `max_steps` or `max_time` cut short is trained again on resume.
+
+    Args:
+        folder: The run folder.
+        options: What must not change when the run is resumed, by option name; kept in the checkpoint.
+        quality: Who knows which epoch is the best so far.
+    """
+
+    def __init__(self, folder: Path, options: dict[str, Any], quality: QualityMonitor) -> None:
+        super().__init__(
+            folder / LAST.parent, filename=LAST.stem, enable_version_counter=False, save_on_train_epoch_end=True
+        )
+        self.best = folder / BEST
+        self.options, self.quality = options, quality
+
+    def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
+        for logger in trainer.loggers:
+            logger.save()  # first: a checkpoint promises that all up to it is on disk
+        if epoch_is_whole(trainer, gan):
+            if trainer.strategy.broadcast(self.quality.improved) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+                trainer.save_checkpoint(
+                    self.best
+                )  # before last.ckpt: after a kill between them the epoch is trained again
+            super().on_train_epoch_end(trainer, gan)
+
+    def on_save_checkpoint(self, trainer: Trainer, gan: GAN, checkpoint: dict[str, Any]) -> None:
+        checkpoint["options"] = self.options

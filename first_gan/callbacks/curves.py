@@ -1,0 +1,65 @@
+"""The run as one figure: losses, discriminator probabilities and quality over the updates."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from first_gan.run.folder import read_metrics
+from gan_module import GAN
+
+PANELS = (
+    ("Loss (nats)", {"train/d_loss": "discriminator", "train/g_loss": "generator"}),
+    ("Probability of being real", {"train/d_real": "D(x), real images", "train/d_fake": "D(G(z)), generated images"}),
+    (
+        "Distance from real images (FCD)",
+        {"val/fcd": "generated images", "val/raw_fcd": "without moving average", "val/floor_fcd": "real images"},
+    ),
+)
+
+
+class Curves(Callback):
+    """Draws `curves.png` when training is done, and shows it in TensorBoard.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
+        if not trainer.is_global_zero or not (rows := read_metrics(self.folder)):
+            return
+        figure = draw(rows)
+        figure.savefig(self.folder / "curves.png", dpi=120)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_figure("curves", figure, gan.updates)
+
+
+def draw(rows: list[dict[str, float]]) -> Figure:
+    """Losses above, probabilities and, where it was measured, quality below, over updates and epochs.
+
+    Args:
+        rows: Rows of metrics.csv.
+    """
+    panels = [(label, curves) for label, curves in PANELS if any(name in row for row in rows for name in curves)]
+    figure = Figure(figsize=(8, 3 * len(panels)), layout="constrained")
+    for axes, (label, curves) in zip(figure.subplots(len(panels), sharex=True), panels, strict=True):
+        for name, legend in curves.items():
+            if points := [(row["step"], row[name]) for row in rows if name in row]:
+                axes.plot(
+                    *zip(*points, strict=True), label=legend, linewidth=1.2, marker="." if len(points) == 1 else ""
+                )
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+        axes.legend()
+        if label.startswith("Probability"):
+            axes.axhline(0.5, color="gray", linestyle=":", linewidth=1)
+            axes.set_ylim(0, 1)
+        if label.startswith("Distance"):
+            axes.set_yscale("log")
+    axes.set_xlabel(f"Update ({rows[-1]['step'] / (rows[-1]['epoch'] + 1):,.0f} per epoch)")
+    return figure

@@ -1,0 +1,116 @@
+"""What a person reads around the bar: what is about to be trained, where to look at the end, how to go on."""
+
+import shlex
+import time
+from pathlib import Path
+
+from pytorch_lightning import Callback, Trainer
+
+from first_gan.callbacks.health import HealthMonitor
+from first_gan.callbacks.metrics import MetricsLogger, epoch_is_whole
+from first_gan.callbacks.quality import QualityMonitor
+from first_gan.callbacks.report import ENDED_EARLY
+from first_gan.data import VALIDATION_ROWS
+from first_gan.diagnosis.rules import IMPROVING, TOO_EARLY
+from first_gan.run.folder import BEST, LAST, REPORT, command, python, relative
+from gan_module import GAN
+
+LESSON_EPOCHS = 50
+
+
+class RunMessages(Callback):
+    """Says what is about to be trained and, when it is, where to look.
+
+    Args:
+        folder: The run folder; None where nothing is kept.
+        metrics: Who counts the images.
+        quality: Who scores the generator.
+        health: Who diagnoses the run.
+    """
+
+    def __init__(
+        self, folder: Path | None, metrics: MetricsLogger, quality: QualityMonitor, health: HealthMonitor
+    ) -> None:
+        self.folder, self.metrics, self.quality, self.health = folder, metrics, quality, health
+        self._start = 0.0
+
+    def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
+        self._start = time.monotonic()
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        batch = f"batch {data.batch_size}"
+        if (n := trainer.world_size) > 1:
+            batch = f"global batch {data.batch_size * n} ({n} processes × {data.batch_size})"
+        epochs = "without end" if trainer.max_epochs in (None, -1) else f"{trainer.max_epochs} epochs"
+        networks = {"generator": gan.generator, "discriminator": gan.discriminator}
+        sizes = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks.items()]
+        print(f"Data     {data.dataset}, {len(data.train_images):,} images from {data.folder}")
+        print(f"Model    parameters: {', '.join(sizes)}")
+        print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
+        if floor := self.quality.floor:
+            every, held_out = self.quality.every_n_epochs, data.train_rows <= VALIDATION_ROWS.start
+            epochs = "each epoch" if every == 1 else f"every {every} epochs"
+            rows = "training rows 50,000 to 59,999" + (", held out" if held_out else ", which it is trained on as well")
+            print(f"Quality  {self.quality.samples:,} images {epochs} against {rows}")
+            print(
+                f"         (real images reach FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f})"
+            )
+        if self.folder is not None:
+            resumed = f", resumed after {gan.updates:,} updates" if gan.updates else ""
+            print(f"Run      {relative(self.folder)}{resumed}", flush=True)
+
+    def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.folder is None:
+            print("fast_dev_run: all parts work; nothing was kept.")
+            return
+        epochs, seconds = trainer.current_epoch, time.monotonic() - self._start
+        speed = f"{self.metrics.images:,} images in {seconds:.2f} s, {self.metrics.images / seconds:,.0f} a second"
+        print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
+        if not epoch_is_whole(trainer, gan):
+            print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
+        self.ending()
+        may_go_on = self.health.diagnosis is None or self.health.diagnosis.verdict in (IMPROVING, TOO_EARLY)
+        if not (self.folder / LAST).is_file():
+            print("No checkpoint: the first epoch was cut short.")
+        elif epochs < LESSON_EPOCHS and may_go_on:
+            longer = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
+            longer += " --max_steps -1" if trainer.max_steps != -1 else ""
+            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {longer}")
+
+    def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
+        if trainer.is_global_zero and self.folder is not None and self._start and isinstance(exception, ENDED_EARLY):
+            print()
+            self.ending()
+
+    def ending(self) -> None:
+        """The diagnosis, the scores, and where to look."""
+        assert self.folder is not None
+        folder, pictures = relative(self.folder), sorted(self.folder.glob("samples/epoch_*.png"))
+        if self.health.diagnosis is not None:
+            print(self.health.diagnosis.text())
+        if scores := self.quality.latest:
+            print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f} ", end="")
+            print(f"after epoch {self.quality.latest_epoch}")
+        if epoch := self.quality.best_epoch:
+            print(f"  best         FCD {self.quality.best_fcd:.1f} after epoch {epoch}: {folder / BEST}")
+        if pictures:
+            print(f"  samples      {relative(pictures[-1])}")
+        if (self.folder / REPORT).is_file():
+            print(f"  report       {folder / REPORT} (open it in a browser)")
+        tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
+        print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}", flush=True)
+
+
+def how_to_resume(folder: Path | None) -> str:
+    """What to say when a run ended early: the command that goes on after the last whole epoch."""
+    if folder is None or not (folder / LAST).is_file():
+        return "No epoch was finished yet, so there is nothing to resume."
+    return f"To go on after the last whole epoch:\n  {resume_command(folder)}"
+
+
+def resume_command(folder: Path) -> str:
+    """The command that resumes a run."""
+    return command("train.py", "--ckpt_path", folder / LAST)

@@ -1,0 +1,1 @@
+"""Latent vectors, images, films and exports of a generator."""

@@ -1,0 +1,215 @@
+"""The pages themselves: a run's report.html, and the comparison of several runs."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from first_gan.diagnosis.history import FCD, digits
+from first_gan.diagnosis.rules import CONVERGED, IMPROVING, TOO_EARLY
+from first_gan.report import pictures
+from first_gan.report.charts import charts, compared
+from first_gan.report.run import Run
+from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative, write_atomic
+
+HERE = Path(__file__).parent
+TILE = 28  # pixels of an image's side
+WALK_COLUMNS = 8
+MOODS = {IMPROVING: "good", CONVERGED: "good", TOO_EARLY: "unsure"}  # of a verdict's badge; any other is bad
+COMPARED_SCORES = (
+    ("FCD", FCD, "{:.1f}"),
+    ("coverage", "val/coverage", "{:.3f}"),
+    ("precision", "val/precision", "{:.3f}"),
+    ("recall", "val/recall", "{:.3f}"),
+    ("classes covered", "val/modes_covered", "{:.0f}"),
+    ("diversity", "train/diversity", "{:.2f}"),
+)
+
+
+def write(page: str, path: Path) -> None:
+    """Writes a page; a run that ends and a person who asks for its report can do so at once."""
+    write_atomic(path, page.encode(errors="replace"), writer=f".{os.getpid()}")
+
+
+def report(run: Run) -> str:
+    """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options."""
+    frames, marks = _frames(run), _marks(run)
+    return _render(
+        "report.html",
+        run=run,
+        title=f"{run.name}: {run.diagnosis.verdict}",
+        mood=MOODS.get(run.diagnosis.verdict, "bad"),
+        facts=_facts(run),
+        frames=frames,
+        real=_picture(run.folder / "samples/real.png"),
+        marks=marks,
+        classes=_classes(run),
+        pairs=_pairs(run),
+        walk=_walk(run),
+        commands=_commands(run),
+        data={"charts": charts(run), "marks": marks[1:], "frames": frames},
+    )
+
+
+def comparison(runs: Sequence[Run]) -> str:
+    """Runs side by side as HTML: verdicts, scores, curves on one axis, last grids, and the options that differ."""
+    labels = distinguished([run.folder for run in runs])
+    names = dict.fromkeys(name for run in runs for name in run.options if name != "default_root_dir")
+    differing = {
+        name: [run.options.get(name) for run in runs]
+        for name in names
+        if len({repr(run.options.get(name)) for run in runs}) > 1
+    }
+    cards = [
+        {
+            "label": label,
+            "run": run,
+            "mood": MOODS.get(run.diagnosis.verdict, "bad"),
+            "grid": _picture(run.frames[last]) if (last := max(run.frames, default=None)) is not None else None,
+            "epoch": last,
+            "scores": [form.format(run.history.last(metric)) for _, metric, form in COMPARED_SCORES],
+        }
+        for label, run in zip(labels, runs, strict=True)
+    ]
+    return _render(
+        "comparison.html",
+        title="Comparison of " + ", ".join(labels),
+        cards=cards,
+        score_names=[name for name, _, _ in COMPARED_SCORES],
+        differing=differing,
+        data={"charts": compared(runs, labels), "marks": [], "frames": []},
+    )
+
+
+def distinguished(folders: Sequence[Path]) -> list[str]:
+    """Names for run folders: of their paths the parts between what all begin with and what all end with."""
+    paths = [folder.absolute().parts for folder in folders]
+    shortest = min(map(len, paths))
+    head = next((at for at in range(shortest) if len({path[at] for path in paths}) > 1), shortest - 1)
+    tail = next((at for at in range(shortest - head) if len({path[-1 - at] for path in paths}) > 1), 0)
+    return ["/".join(path[head : len(path) - tail]) for path in paths]
+
+
+def _render(template: str, **context: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["digits"] = digits
+    assets = {
+        name: Markup(
+            (HERE / path).read_text(encoding="utf-8")
+        )  # our own files and uPlot's, which are not to be escaped
+        for name, path in {
+            "plot_css": "vendor/uPlot.min.css",
+            "plot_js": "vendor/uPlot.iife.min.js",
+            "plot_licence": "vendor/LICENSE",
+            "page_css": "templates/page.css",
+            "page_js": "templates/page.js",
+        }.items()
+    }
+    return environment.get_template(template).render(**assets, **context)
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    epochs, rows = int(run.rows[-1]["epoch"]) + 1, run.options.get("data.train_rows")
+    images = f"{rows:,} images" if isinstance(rows, int) else f"{rows} images"
+    facts = [
+        ("data", f"{run.options.get('data.dataset')}, {images}"),
+        ("trained", f"{epochs} epoch{'s' * (epochs > 1)}, {run.rows[-1]['step']:,} updates"),
+    ]
+    if run.record is not None:
+        minutes, seconds = divmod(round(run.record.seconds), 60)
+        speed = run.record.images / max(run.record.seconds, 1e-9)
+        facts.append(("time", f"{minutes} min {seconds} s, {speed:,.0f} images a second"))
+    code = (("code", line.removeprefix(f"{SIGNATURE[2:]}, ")) for line in run.header[:1])
+    return [*facts, *(("with", line) for line in run.header[1:2]), *code]
+
+
+def _frames(run: Run) -> list[dict[str, Any]]:
+    """The fixed-noise grids with what is known of their epochs."""
+    verdicts = dict(zip((int(means["epoch"]) + 1 for means in run.history.epochs), run.verdicts, strict=True))
+    fcds = {int(row["epoch"]) + 1: row[FCD] for row in run.rows if FCD in row}
+    grids = run.grids()
+
+    def note(epoch: int) -> str:
+        when = f"after epoch {epoch}" if epoch in verdicts else f"in epoch {epoch}, which was cut short"
+        score = f"FCD {digits(fcds[epoch])}" + ", the best" * (epoch == run.best_epoch) if epoch in fcds else None
+        return " · ".join(filter(None, ("before training" if epoch == 0 else when, score, verdicts.get(epoch))))
+
+    sources = pictures.frames(list(grids.values()))
+    return [
+        {"epoch": epoch, "source": source, "note": note(epoch)} for epoch, source in zip(grids, sources, strict=True)
+    ]
+
+
+def _marks(run: Run) -> list[dict[str, Any]]:
+    """Epochs to mark in the curves: where the verdict changed, and of the best quality."""
+    epochs = run.history.epochs
+    changes = [
+        {"epoch": int(means["epoch"]) + 1, "x": int(means["step"]), "label": verdict, "kind": "verdict"}
+        for means, verdict, before in zip(epochs, run.verdicts, ["", *run.verdicts], strict=False)
+        if verdict != before
+    ]
+    best = [
+        {"epoch": run.best_epoch, "x": int(means["step"]), "label": "best FCD", "kind": "best"}
+        for means in epochs
+        if int(means["epoch"]) + 1 == run.best_epoch
+    ]
+    return sorted(changes + best, key=lambda mark: mark["x"])
+
+
+def _classes(run: Run) -> list[dict[str, float | None]]:
+    """Each class's share of the samples, and of the data, or None where that is not known; empty where no judge told them."""
+    names = [f"val/class_{number}" for number in range(10)]
+    scored = next((row for row in reversed(run.rows) if names[0] in row), {})
+    of_data = run.record.classes if run.record is not None else []
+    return [
+        {"generated": scored.get(name, 0.0), "data": of_data[number] if number < len(of_data) else None}
+        for number, name in enumerate(names if scored else [])
+    ]
+
+
+def _pairs(run: Run) -> list[tuple[str, float]]:
+    """Samples above their nearest training images, with the distances."""
+    strip = pictures.open_gray(run.folder / NEAREST)
+    if strip is None or run.record is None:
+        return []
+    tiles = pictures.columns(strip, TILE)
+    return [(pictures.data_uri(tile, 90), far) for tile, far in zip(tiles, run.record.distances, strict=False)]
+
+
+def _walk(run: Run) -> dict[str, Any] | None:
+    """The latent walk: a picture with a row of images for each step."""
+    strip = pictures.open_gray(run.folder / WALK)
+    if strip is None or run.record is None:
+        return None
+    return {"source": pictures.data_uri(strip), "steps": strip.height // TILE, "columns": WALK_COLUMNS}
+
+
+def _picture(path: Path) -> str | None:
+    image = pictures.open_gray(path)
+    return None if image is None else pictures.data_uri(image)
+
+
+def _commands(run: Run) -> list[tuple[str, str]]:
+    """What to type next; a run without a checkpoint can only be looked at."""
+    last, best = run.folder / LAST, run.folder / BEST
+    if not last.is_file():
+        return []
+    chosen = best if best.is_file() else last
+    epochs, limit, steps = len(run.history.epochs), run.options.get("max_epochs"), run.options.get("max_steps", -1)
+    longer = ["--max_epochs", str(2 * epochs)] if isinstance(limit, int) and 0 < limit <= epochs else []
+    longer += ["--max_steps", "-1"] if isinstance(steps, int) and 0 < steps <= run.rows[-1]["step"] else []
+    return [
+        ("Train it on", command("train.py", "--ckpt_path", last, *longer)),
+        ("Score it against the test set", command("evaluate.py", chosen)),
+        ("Draw from it", command("generate.py", chosen, "--num", "64", "--out", "samples.png")),
+        ("See how it learned", command("generate.py", "--evolution", relative(run.folder), "--out", "evolution.gif")),
+    ]

@@ -1,0 +1,185 @@
+"""Checkpoints: loaded safely, checked, and what they belong to: the networks, the run, the images."""
+
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
+
+from first_gan.data import FOLDERS, DataError, idx
+from first_gan.run.cli import expand
+from first_gan.run.folder import BEST, LAST, RunFolderError, folder_of, write_atomic
+from gan_module import GAN
+
+HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict, "options": dict}
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Loads a checkpoint of this program onto the CPU, tensors and plain values alone.
+
+    Raises:
+        RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
+    """
+    try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise RunFolderError(f"{path} is damaged or not a checkpoint")
+            file.seek(0)
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except (IsADirectoryError, FileNotFoundError) as error:
+        hint = f"{path} is a folder; name a checkpoint in it, such as {path / BEST}"
+        raise RunFolderError(hint if path.is_dir() else f"no checkpoint at {path}") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
+    except pickle.UnpicklingError as error:
+        raise RunFolderError(
+            f"{path} holds a pickled Python object, which could run code: refused, not loaded"
+        ) from error
+    except RunFolderError:
+        raise
+    except Exception as error:  # torch.load raises many kinds; none of them executes what it reads
+        raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
+    if not isinstance(checkpoint, dict) or not all(
+        isinstance(checkpoint.get(key), kind) for key, kind in HOLDS.items()
+    ):
+        raise RunFolderError(f"{path} is not a checkpoint of this program")
+    return checkpoint
+
+
+def check_resumable(
+    path: Path, checkpoint: Mapping[str, Any], options: Mapping[str, Any], max_epochs: int | None, max_steps: int
+) -> None:
+    """Makes sure that training on from a checkpoint is what its run began.
+
+    Args:
+        path: The checkpoint's path.
+        checkpoint: The checkpoint.
+        options: What must not change, by option name, as it is now.
+        max_epochs: Epochs to train in all; None or -1 for no end.
+        max_steps: Updates to train in all; -1 for no end.
+
+    Raises:
+        RunFolderError: An option changed (the message has the diff), all is trained already, or the checkpoint's run has
+            gone on since.
+    """
+    states = checkpoint.get("optimizer_states")
+    if (
+        not isinstance(states, list)
+        or len(states) != 2
+        or not all(isinstance(each, dict) and each.get("state") for each in states)
+    ):
+        raise RunFolderError(f"{path} lacks the optimizers' state, so training cannot go on from it")
+    before = checkpoint["options"]
+    changed = [
+        f"--{key} was {before.get(key)}, is {value} now"
+        for key, value in options.items()
+        if _plain(before.get(key)) != _plain(value)
+    ]
+    if changed:
+        raise RunFolderError(f"{path} was trained with other options: {'; '.join(changed)}\nleave them out to resume")
+    done = epochs_done(checkpoint)
+    last = path.with_name(LAST.name)
+    if path.name != LAST.name and folder_of(path) and last.is_file():
+        newer = epochs_done(load_checkpoint(last))
+        if newer > done:
+            raise RunFolderError(
+                f"{path} is of epoch {done}, and its run has gone on to epoch {newer}, which resuming would overwrite\n"
+                "copy the checkpoint out of the run folder to start a new run from it"
+            )
+    if max_epochs is not None and 0 <= max_epochs <= done:
+        raise RunFolderError(
+            f"{path} has trained {done} of {max_epochs} epochs: pass a --max_epochs over {done} to train on"
+        )
+    updates = checkpoint["global_step"] // (before["model.d_steps"] + 1)
+    if 0 <= max_steps <= updates:
+        raise RunFolderError(
+            f"{path} has trained {updates} of {max_steps} updates: pass a larger --max_steps (-1: no limit) to train on"
+        )
+
+
+def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, torch.Tensor]) -> None:
+    """Makes sure that a checkpoint's weights fit the networks that its options describe.
+
+    Raises:
+        RunFolderError: They do not.
+    """
+    before = checkpoint["state_dict"]
+    whole = all(
+        isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta for value in before.values()
+    )
+    if not whole or {key: value.shape for key, value in before.items()} != {
+        key: value.shape for key, value in now.items()
+    }:
+        raise RunFolderError(f"{path} holds other networks than its options say: it is damaged")
+
+
+def epochs_done(checkpoint: Mapping[str, Any]) -> int:
+    """How many whole epochs a checkpoint has behind it."""
+    return checkpoint["epoch"] + 1
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and renames it, so a full disk or a kill leaves the old one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomic(Path(path), buffer.getvalue())
+
+
+def load_gan(path: Path, checkpoint: dict[str, Any]) -> GAN:
+    """The checkpoint's networks, in eval mode on the CPU, in float32.
+
+    Raises:
+        RunFolderError: Its options or weights are not those of a GAN.
+    """
+    hyperparameters = checkpoint.get("hyper_parameters")
+    if not isinstance(hyperparameters, dict):
+        raise RunFolderError(f"{path} lacks the model's options")
+    try:
+        with torch.device("meta"):  # shapes alone: the weights are there already
+            gan = GAN(**hyperparameters)
+    except (TypeError, ValueError, RuntimeError, OverflowError, LookupError, AttributeError) as error:
+        raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
+    check_weights(path, checkpoint, gan.state_dict())
+    gan.load_state_dict(checkpoint["state_dict"], assign=True)
+    return gan.float().eval()
+
+
+def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[dict[str, Tensor], str, Path]:
+    """The dataset that the checkpoint was trained on: its four arrays, its name, and the folder it was found in.
+
+    Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and in `data`.
+    """
+    dataset = str(checkpoint["options"].get("data.dataset"))
+    if dataset not in FOLDERS:
+        raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
+    if data_dir is not None:
+        places = [data_dir]
+    else:
+        places = [data_dir_of_run(path), os.environ.get("MNIST_DIR", "") if dataset == "mnist" else "", "data"]
+    for folder in (expand(place) for place in places if place):
+        if paths := idx.find(folder, dataset):
+            return idx.read_dataset(paths), dataset, folder
+    raise DataError(f"no {FOLDERS[dataset]} in {', '.join(filter(None, places))}; name its folder by --data_dir")
+
+
+def data_dir_of_run(checkpoint: Path) -> str:
+    """Where the checkpoint's run had its images, if its config.yaml is there to say so; else an empty string."""
+    folder = folder_of(checkpoint)
+    try:
+        config = {} if folder is None else yaml.safe_load((folder / "config.yaml").read_text())
+        return str(config["data"]["data_dir"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,153 @@
+"""What the doors share: the parser, and one-line errors with their exit codes."""
+
+import difflib
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from first_gan.run.stopping import SIGNALS, STOP, Interrupted
+
+BAD_INPUT, FAILED = 2, 1
+T = TypeVar("T")
+
+
+class UserError(Exception):
+    """Bad input: one or two lines for the person who gave it, exit code 2."""
+
+
+class RunFailed(Exception):
+    """A run that could not go on: one or two lines, exit code 1."""
+
+
+def run_command(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
+    """Runs a door's body and turns what stops it into lines on stderr and an exit code.
+
+    Args:
+        program: The door's name, to stand before its errors.
+        body: Takes the arguments, returns the exit code.
+        argv: The arguments; by default those of the process.
+
+    Returns:
+        0, 1 (a run that failed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
+    """
+    STOP.received = None
+    previous = [signal.getsignal(number) for number in SIGNALS]
+    STOP.install()
+    try:
+        return body(list(sys.argv[1:] if argv is None else argv))
+    except UserError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except RunFailed as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return FAILED
+    except Interrupted:
+        print("\nInterrupted.", file=sys.stderr)
+        return STOP.exit_code
+    finally:
+        for number, handler in zip(SIGNALS, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def expand(path: str | None, default: str = ".") -> Path:
+    """A path that a person typed, with ~ for the home folder."""
+    try:
+        return Path(path or default).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+class Steps(Progress):
+    """What a door is doing, as a bar on stderr that is gone afterwards; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = TextColumn("{task.description:24}"), BarColumn(), TimeElapsedColumn()
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self.add_task("", total=None)
+
+    def now(self, description: str) -> None:
+        """Says what is being done, of a length that is not known."""
+        self.reset(self._task, total=None, description=description)
+
+    def each(self, items: Sequence[T], description: str) -> Iterator[T]:
+        """The items, one after the other, as what is being done."""
+        self.reset(self._task, total=len(items), description=description)
+        for item in items:
+            yield item
+            self.advance(self._task)
+
+
+class Parser(ArgumentParser):
+    """jsonargparse with errors of one line and config files that flags override, whichever comes first.
+
+    Args:
+        refused: Options that exist elsewhere and cannot work here, with the reason.
+    """
+
+    def __init__(self, refused: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
+        super().__init__(allow_abbrev=False, **kwargs)
+        self.refused = refused
+
+    def parse(self, argv: Sequence[str], base: str | None = None) -> Any:
+        """Parses train.py's arguments: the config file `base` first, then each --config, then the flags.
+
+        Raises:
+            UserError: An option is unknown, ill-typed or cannot work here.
+        """
+        configs, flags = [] if base is None else ["--config", base], []
+        rest = list(argv)
+        while rest:
+            word = rest.pop(0)
+            if word == "--config" and rest:
+                configs += [word, rest.pop(0)]
+            elif word.startswith("--config="):
+                configs.append(word)
+            else:
+                flags.append(word)
+        try:
+            options = self.parse_args(configs + flags)
+        except UnicodeDecodeError as error:
+            raise UserError(f"--config: not a text file ({error.reason})") from error
+        for group in ("model", "data", "quality", "health"):
+            if not isinstance(options.get(group), Namespace):
+                raise UserError(f"--{group} must be a group of options, got {options.get(group)}")
+        return options
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UserError(self._one_line(message)) from ex
+
+    def _one_line(self, message: str) -> str:
+        if match := re.match(r"unrecognized arguments: (.*)", message):
+            return self._unknown(match[1].split()[0].split("=")[0].removeprefix("--"), match[1])
+        if match := re.search(r"does not accept option '([\w.]+)'", message):
+            group = re.search(r"[Gg]roup '(\w+)'", message)
+            return self._unknown(f"{group[1]}.{match[1]}" if group else match[1], f"in a config file: {match[1]}")
+        union = (
+            r"Does not validate against any of the Union subtypes\s+Subtypes: \[(.*?)\]\s+Errors:.*Given value: (.*)"
+        )
+        if match := re.search(union, message, re.DOTALL):
+            types = " or ".join(re.findall(r"typing\.Literal\[.*?\]|[^\s,\[\]]+(?: '[\w.]+'>)?", match[1] + "]"))
+            message = f"{message[: match.start()]}Expected {types}, got {match[2]}"
+        message = re.sub(r"(?:a )?typing\.Literal\[(.*?)\]", r"one of \1", message)
+        message = re.sub(r"<class '([\w.]+)'>", r"\1", message)
+        message = re.sub(r"(?:typing|collections\.abc)\.", "", message)
+        message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message).replace("NoneType", "null")
+        message = re.sub(r"\. Got value: ", ", got ", message)
+        return re.sub(r"\s+", " ", message).strip()
+
+    def _unknown(self, name: str, given: str) -> str:
+        if name in self.refused:
+            return f"--{name} cannot be used here: {self.refused[name]}"
+        known = [option.removeprefix("--") for action in self._actions for option in action.option_strings]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean --{close[0]}?" if close else "; --help lists the options"
+        return f"unknown option {given if given.startswith('in ') else '--' + name if '--' in given else given}{hint}"

@@ -1,0 +1,191 @@
+"""A run folder, `lightning_logs/version_N/`: claimed by one process, resumed, read. Files in it change in one rename.
+
+Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/,
+curves.png, report.html and what that shows in report/.
+"""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
+LOGS = "lightning_logs"
+SUMMARY = "summary.json"  # the diagnosis
+LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
+REPORT = "report.html"
+# What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
+RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
+SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
+
+
+class RunFolderError(Exception):
+    """A run folder or checkpoint cannot be used; the message is for the person who named it."""
+
+
+def write_atomic(path: Path, content: bytes, writer: str = "") -> None:
+    """Writes a file so that there is always either the old one or the whole new one, also when the disk is full.
+
+    Args:
+        path: The file.
+        content: All of it.
+        writer: Tells writers apart where there can be several at once; by default a kill leaves at most one part behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}{writer}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def claim(root: Path) -> Path:
+    """Makes the next free `version_N` under `root`/lightning_logs; two processes never get the same.
+
+    Raises:
+        RunFolderError: The folder cannot be made.
+    """
+    logs = root / LOGS
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        number = max(_numbers(logs), default=-1) + 1
+        while True:
+            try:
+                (logs / f"version_{number}").mkdir()
+                return logs / f"version_{number}"
+            except FileExistsError:  # another run took it a moment ago
+                number += 1
+    except OSError as error:
+        raise RunFolderError(f"no run folder can be made in {logs}: {error.strerror}") from error
+
+
+def _numbers(logs: Path) -> list[int]:
+    names = (path.name.removeprefix("version_") for path in logs.glob("version_*"))
+    return [int(name) for name in names if name.isdecimal()]
+
+
+def find_checkpoint(ckpt_path: str, root: Path) -> Path:
+    """The checkpoint that `--ckpt_path` names: a path, or `last` for the newest run that has one.
+
+    Raises:
+        RunFolderError: There is none.
+    """
+    if ckpt_path != "last":
+        try:
+            path = Path(ckpt_path).expanduser()
+            if path.is_file():
+                return path
+        except (OSError, RuntimeError):  # a name that no file can have, or no such home folder
+            pass
+        raise RunFolderError(f"--ckpt_path: no checkpoint at {ckpt_path}")
+    for number in sorted(_numbers(root / LOGS), reverse=True):
+        if (path := root / LOGS / f"version_{number}" / LAST).is_file():
+            return path
+    raise RunFolderError(
+        f"--ckpt_path last: no run in {root / LOGS} has a {LAST.name} yet, so there is nothing to resume"
+    )
+
+
+def folder_of(checkpoint: Path) -> Path | None:
+    """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
+    folder = checkpoint.absolute().parents[1]
+    try:
+        ours = (folder / "config.yaml").read_text(encoding="utf-8").startswith(SIGNATURE)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return folder if ours and checkpoint.absolute().parent.name == LAST.parent.name else None
+
+
+def write_config(folder: Path, options: str, device: str) -> None:
+    """Keeps every option, as a file that --config reads, under a comment with the versions that ran.
+
+    Args:
+        folder: The run folder.
+        options: All options as YAML.
+        device: Where it trains.
+    """
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "pytorch-lightning"))
+    header = (
+        f"{SIGNATURE}, git {_git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
+        f"# python {platform.python_version()}, {versions}, on {device}\n"
+    )
+    write_atomic(folder / "config.yaml", (header + options).encode())
+
+
+def _git_revision() -> str:
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "revision unknown"
+
+
+def lock(folder: Path) -> FileLock:
+    """Keeps a second process from training into the same folder; the system drops it when this process ends.
+
+    Raises:
+        RunFolderError: Another process holds it.
+    """
+    file_lock = FileLock(folder / ".lock")
+    try:
+        file_lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(f"{folder} is still being trained by another process") from None
+    except OSError as error:
+        raise RunFolderError(f"{folder} cannot be written: {error.strerror}") from error
+    return file_lock
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The rows of metrics.csv as numbers, in order of `step`; cells that were empty are absent.
+
+    Raises:
+        RunFolderError: A line is not what this program writes.
+    """
+    return read_rows(folder / "metrics.csv")
+
+
+def read_rows(path: Path, skipped: list[int] | None = None) -> list[dict[str, float]]:
+    """`read_metrics` of a file of any name; broken lines are an error, or are left out where `skipped` takes their numbers."""
+    rows = []
+    header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    names = header.split(",")
+    for number, line in enumerate(lines, start=2):
+        try:
+            cells = zip(names, line.split(","), strict=True)
+            row = {name: float(cell) for name, cell in cells if cell}
+            rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
+        except (ValueError, KeyError, OverflowError) as error:
+            if skipped is None:
+                raise RunFolderError(f"{path}, line {number}, is broken; mend or remove it") from error
+            skipped.append(number)
+    return sorted(rows, key=lambda row: row["step"])
+
+
+def relative(path: Path) -> Path:
+    """The path as seen from the working directory, where it lies below it."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def python() -> str:
+    """How the person who runs this would type the interpreter: by its path where it lies below the working directory."""
+    here = relative(Path(sys.executable))
+    return "python" if here.is_absolute() else str(here)
+
+
+def command(script: str, *arguments: str | Path) -> str:
+    """What to type to run one of this program's scripts."""
+    words = (str(relative(word)) if isinstance(word, Path) else word for word in (ROOT / script, *arguments))
+    return " ".join([python(), *map(shlex.quote, words)])
