@@ -11,37 +11,42 @@ if __name__ == "__main__":
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from torch import nn
+from torch import Tensor, nn
 
-from first_gan.data import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, DataError
+from first_gan.data import DataError, ImageSet
+from first_gan.data.sources import cache_folder
 from first_gan.run import cli
 from first_gan.run import folder as run_folder
 from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, Steps, UserError, expand
 from first_gan.run.folder import RunFolderError
 from first_gan.scores.judge import JudgeError, judge_of
-from first_gan.scores.scoring import SAMPLES, Reference, all_scores, draw, floor_scores
+from first_gan.scores.scoring import Reference, all_scores, draw, floor_scores, sample_count
+from gan_module import GAN
 
-ROWS = {  # key, title, format, what Goodfellow et al. 2014 published
-    "fcd": ("FCD (Fréchet distance)", "{:.2f}", ""),
-    "kid": ("KID", "{:.4f}", ""),
-    "classifier_score": ("classifier score, 1 to 10", "{:.2f}", ""),
-    "precision": ("precision", "{:.3f}", ""),
-    "recall": ("recall", "{:.3f}", ""),
-    "density": ("density", "{:.3f}", ""),
-    "coverage": ("coverage", "{:.3f}", ""),
-    "modes_covered": ("classes covered of 10", "{}", ""),
-    "histogram_kl": ("KL of classes (nats)", "{:.4f}", ""),
-    "confidence": ("judge's confidence", "{:.3f}", ""),
-    "parzen": ("Parzen (nats)", "{:.1f}", "225 ± 2"),
-    "nearest_training_distance": ("distance to training set", "{:.2f}", ""),
+ROWS = {  # key, title, format
+    "fcd": ("FCD (Fréchet distance)", "{:.2f}"),
+    "kid": ("KID", "{:.4f}"),
+    "classifier_score": ("classifier score, 1 to {classes}", "{:.2f}"),
+    "precision": ("precision", "{:.3f}"),
+    "recall": ("recall", "{:.3f}"),
+    "density": ("density", "{:.3f}"),
+    "coverage": ("coverage", "{:.3f}"),
+    "modes_covered": ("classes covered of {classes}", "{}"),
+    "histogram_kl": ("KL of classes (nats)", "{:.4f}"),
+    "confidence": ("judge's confidence", "{:.3f}"),
+    "parzen": ("Parzen (nats)", "{:.1f}"),
+    "nearest_training_distance": ("distance to training set", "{:.2f}"),
+    "diversity": ("diversity of pixels", "{:.2f}"),
 }
+PAPER = {"mnist": {"parzen": "225 ± 2"}}  # what Goodfellow et al. 2014 published
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,28 +64,40 @@ def evaluate(argv: Sequence[str]) -> int:
     path = expand(options.checkpoint)
     try:
         checkpoint = load_checkpoint(path)
-        gan = load_gan(path, checkpoint)
-        arrays, dataset, folder = images_of(path, checkpoint, options.data_dir)
+        gan = load_gan(path, checkpoint, GAN)
+        data, dataset, place = images_of(path, checkpoint, options.data_dir)
+        judge = judge_of(dataset, data, cache_folder(dataset, place)) if len(data.classes) > 1 else None
+        samples = sample_count(data.shape)
         with Steps() as steps:
             steps.now("judging the test set")
-            judge = judge_of(dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], folder)
-            reference = Reference(judge, arrays[TEST_IMAGES])
-            networks: dict[str, nn.Module] = {"raw": gan.generator} | (
-                {} if gan.ema is None else {"ema": gan.ema.module}
-            )
+            reference = None if judge is None else Reference(judge, data.test)
+            networks: dict[str, nn.Module] = {"raw": gan.generator} | ({} if gan.ema is None else {"ema": gan.ema})
             scores: dict[str, dict[str, Any]] = {}
             for name in steps.each([*networks, "floor"], "scoring"):
                 if name == "floor":
-                    scores[name] = floor_scores(reference, arrays)
+                    scores[name] = floor_scores(reference, data)
                 else:
-                    images = draw(networks[name], gan.latent_dim, SAMPLES, options.seed)
-                    scores[name] = all_scores(images, reference, arrays)
+                    images = draw(networks[name], gan.latent_dim, samples, options.seed)
+                    check_shape(images, data, path)
+                    scores[name] = all_scores(images, reference, data)
     except (RunFolderError, DataError, JudgeError) as error:
         raise UserError(str(error)) from error
     epoch = int(checkpoint["epoch"]) + 1
-    Console().print(table(scores, f"{path}, epoch {epoch}: {SAMPLES:,} images against the test set of {dataset}"))
-    print(f"judge {judge.sha256[:12]}; scores of different judges cannot be compared")
-    result = {"checkpoint": path.name, "epoch": epoch, "dataset": dataset, "judge": judge.sha256, "samples": SAMPLES}
+    title = f"{path}, epoch {epoch}: {samples:,} images against the test set of {dataset}"
+    Console().print(table(scores, title, len(data.classes), PAPER.get(dataset, {})))
+    if judge is None or reference is None:
+        print("the images have no labels, so there is no judge: no FCD, and no other score that needs one")
+    else:
+        print(f"judge {judge.sha256[:12]}; scores of different judges cannot be compared")
+        if reference.too_few:
+            print(f"too small a test set: {reference.too_few}")
+    result = {
+        "checkpoint": path.name,
+        "epoch": epoch,
+        "dataset": dataset,
+        "judge": None if judge is None else judge.sha256,
+        "samples": samples,
+    }
     out = path.with_name(f"{path.stem}.evaluation.json")
     try:
         run_folder.write_atomic(out, json.dumps(result | {"seed": options.seed, "scores": scores}, indent=1).encode())
@@ -90,13 +107,24 @@ def evaluate(argv: Sequence[str]) -> int:
     return 0
 
 
+def check_shape(images: Tensor, data: ImageSet, path: Path) -> None:
+    """Makes sure that what the checkpoint draws can be compared with the dataset, which may have changed since.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if images.shape[1:] != data.train.shape[1:]:
+        drawn, found = ("×".join(map(str, shape)) for shape in (images.shape[1:], data.shape))
+        raise UserError(f"{path} draws images of {drawn} (channels × height × width), and the dataset's are {found}")
+
+
 TITLES = {"raw": "trained", "ema": "moving average", "floor": "real images"}
 
 
 def parse(argv: Sequence[str]) -> Namespace:
     parser = Parser(prog="evaluate.py", description="Scores a checkpoint's generator against the test set.")
     parser.add_argument("checkpoint", type=str, help="a checkpoint of train.py")
-    parser.add_argument("--data_dir", type=str | None, help="where the images are, if they moved since training")
+    parser.add_argument("--data_dir", type=str | None, help="where the images (folder or .npz file) are, if they moved")
     parser.add_argument("--seed", type=int, default=0, help="decides the latent vectors; 0 or more")
     options = parser.parse_args(list(argv))
     if not 0 <= options.seed < 2**63:
@@ -104,19 +132,21 @@ def parse(argv: Sequence[str]) -> Namespace:
     return options
 
 
-def table(scores: dict[str, dict[str, Any]], title: str) -> Table:
-    """A row per metric, a column per set of images."""
+def table(scores: dict[str, dict[str, Any]], title: str, classes: int, published: dict[str, str]) -> Table:
+    """A row per metric that was measured, a column per set of images, and one of what was `published`, if anything was."""
     result = Table(title=Text(title), title_justify="left")  # as text: a path may hold brackets
-    for column in ("", *(TITLES[name] for name in scores), "paper, 2014"):
+    for column in ("", *(TITLES[name] for name in scores), *(["paper, 2014"] if published else [])):
         result.add_column(column, justify="left" if not column else "right")
-    for key, (label, form, published) in ROWS.items():
+    for key, (label, form) in ROWS.items():
+        if any(key not in column for column in scores.values()):
+            continue
         cells = [form.format(column[key]) for column in scores.values()]
         if key == "parzen":
             cells = [
                 f"{cell} ± {column['parzen_standard_error']:.1f}"
                 for cell, column in zip(cells, scores.values(), strict=True)
             ]
-        result.add_row(label, *cells, published)
+        result.add_row(label.format(classes=classes), *cells, *([published.get(key, "")] if published else []))
     return result
 
 

@@ -6,18 +6,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import evaluate
 import train
 from first_gan.run import checkpoints
 from first_gan.run.folder import SIGNATURE
+from first_gan.scores import judge as judges
+from first_gan.scores import scoring
 from tests.test_readme import README
 from tests.test_train import FOLDER
 
 Run = Callable[..., tuple[int, str, str]]
 CHECKPOINT = FOLDER / "checkpoints/last.ckpt"
+PIXELS = np.random.default_rng(0).integers(0, 128, (1100, 28, 28), np.uint8)
+PIXELS[::2] += 100  # every other image is brighter
+MINE = Path("mine.ckpt")
 
 
 def test_a_checkpoint_is_scored_raw_averaged_and_beside_the_floor(run: Run, small: list[str], tmp_path: Path) -> None:
@@ -77,5 +86,107 @@ def test_images_that_moved_are_asked_for_and_a_missing_folder_writes_nothing(
     run(*small)
     CHECKPOINT.rename("copy.ckpt")
     assert evaluate.main(["copy.ckpt"]) == 2
-    assert "name its folder by --data_dir" in capsys.readouterr().err
+    assert "name its place by --data_dir" in capsys.readouterr().err
     assert not Path("copy.evaluation.json").exists()
+
+
+@pytest.fixture
+def own(trained_run: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes a checkpoint, mine.ckpt, as if it had been trained on one's own images."""
+    monkeypatch.setattr(scoring, "SAMPLES", 300)
+    monkeypatch.setattr(judges, "MOST_EPOCHS", 8)
+
+    def make(dataset: str, place: str | None, image_size: int | None = None) -> None:
+        checkpoint = torch.load(trained_run / "checkpoints/last.ckpt", weights_only=True)
+        checkpoint["options"] |= {"data.dataset": dataset, "data.data_dir": place, "data.image_size": image_size}
+        torch.save(checkpoint, MINE)
+
+    return make
+
+
+def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[dict[str, Any], str]:
+    """What evaluate.py wrote and printed."""
+    capsys.readouterr()
+    assert evaluate.main([str(MINE), *arguments]) == 0
+    return json.loads(Path("mine.evaluation.json").read_text()), capsys.readouterr().out
+
+
+def test_a_folder_with_classes_has_a_judge_of_its_own_and_may_move(
+    own: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("bright", "dark")):
+        (Path("pictures") / name).mkdir(parents=True)
+        for index, pixels in enumerate(PIXELS[number::2]):
+            Image.fromarray(pixels).save(f"pictures/{name}/{index}.png")
+    own("folder", "pictures", 28)
+    result, out = scored(capsys)
+    assert (result["dataset"], result["samples"], len(result["judge"])) == ("folder", 300, 64)
+    assert result["judge"][:12] in out
+    assert "classifier score, 1 to 2" in out
+    assert "2014" not in out
+    floor, raw = (result["scores"][name] for name in ("floor", "raw"))
+    assert (floor["modes_covered"], len(floor["histogram"])) == (2, 2)
+    assert floor["fcd"] < raw["fcd"] / 10
+    assert floor["classifier_score"] > 1.5
+    assert 0.9 < floor["diversity"] < 1.1
+    assert len(list(Path("pictures").glob(".first-gan-judge-*.pt"))) == 1
+    Path("pictures").rename("moved")
+    assert evaluate.main([str(MINE)]) == 2
+    assert "no folder of pictures in pictures; name its place by --data_dir" in capsys.readouterr().err
+    assert scored(capsys, "--data_dir", "moved")[0] == result
+
+
+def test_images_without_labels_get_what_needs_no_judge(
+    own: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez("images.npz", images=PIXELS)
+    own("npz", "images.npz")
+    result, out = scored(capsys)
+    assert "the images have no labels, so there is no judge: no FCD" in out
+    assert result["judge"] is None
+    pixels = {"parzen", "parzen_standard_error", "parzen_sigma", "nearest_training_distance", "diversity"}
+    assert {name: set(scores) for name, scores in result["scores"].items()} == dict.fromkeys(
+        ("raw", "ema", "floor"), pixels
+    )
+    for words in ("Parzen", "distance to training set", "diversity"):
+        assert words in out
+    assert "FCD (" not in out
+    assert [path.name for path in Path().iterdir() if "judge" in path.name] == []
+
+
+def test_a_test_set_too_small_for_fcd_is_said(own: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("images.npz", images=PIXELS[:300], labels=np.arange(300) % 2)
+    own("npz", "images.npz")
+    result, out = scored(capsys)
+    assert "FCD needs more than 96 real images; here are 30" in out
+    assert "FCD (" not in out
+    assert "fcd" not in result["scores"]["raw"]
+    assert "coverage" in result["scores"]["raw"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "place", "image_size", "words"),
+    [
+        ("npz", "images.npz", 16, "draws images of 1×28×28 (channels × height × width), and the dataset's are 1×16×16"),
+        ("npz", None, None, "nothing says where the .npz file is; name its place by --data_dir"),
+        ("folder", "images.npz", None, "cannot be read: Not a directory"),
+        ("cifar", "images.npz", None, "trained on cifar, which is not a dataset of this program"),
+        ("npz", "images.npz", "many", "not a dataset of this program"),
+    ],
+)
+def test_images_that_do_not_fit_the_checkpoint_are_refused(
+    own: Callable[..., None],
+    dataset: str,
+    place: str | None,
+    image_size: Any,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    np.savez("images.npz", images=PIXELS[:40])
+    own(dataset, place, image_size)
+    capsys.readouterr()
+    assert evaluate.main([str(MINE)]) == 2
+    out, err = capsys.readouterr()
+    assert words in err
+    assert out == ""
+    assert not Path("mine.evaluation.json").exists()

@@ -14,10 +14,11 @@ from torch import Tensor
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import poly_mmd
 
-from first_gan.data import TEST_IMAGES, TRAIN_IMAGES
+from first_gan.data import TEST_IMAGES, TRAIN_IMAGES, ImageSet, scaled
+from first_gan.drawing.latent import latent_vectors
 from first_gan.scores import metrics
-from first_gan.scores.judge import SHIPPED, WEIGHTS, Judge, as_input, load
-from first_gan.scores.scoring import Reference, feature_scores
+from first_gan.scores.judge import FEATURES, SHIPPED, WEIGHTS, Judge, load
+from first_gan.scores.scoring import Reference, all_scores, draw, feature_scores, floor_scores, sample_count
 from tests.conftest import REAL_MNIST
 
 
@@ -96,6 +97,8 @@ def test_histogram_modes_and_kl() -> None:
     shares = metrics.histogram(torch.eye(10)[classes])
     assert shares.tolist() == [0.5, 0.49, 0.01, *[0.0] * 7]
     assert metrics.modes_covered(shares) == 3
+    of_four = torch.tensor([0.5, 0.455, 0.025, 0.02], dtype=torch.float64)  # an even share is 0.25, a tenth of it 0.025
+    assert metrics.modes_covered(of_four) == 3
     even = torch.full((10,), 0.1, dtype=torch.float64)
     assert metrics.histogram_kl(even, even) == 0
     expected = sum(p * math.log(p / 0.1) for p in (0.5, 0.49, 0.01))
@@ -142,7 +145,7 @@ def test_known_cases_are_ranked_as_they_must_be(judge: Judge, arrays: dict[str, 
     """Real images score at the floor; noise on them, one digit alone, one image alone, and noise each score worse."""
     n = 2000
     reference = Reference(judge, arrays[TEST_IMAGES][:n])
-    real = as_input(arrays[TRAIN_IMAGES][:n])
+    real = scaled(arrays[TRAIN_IMAGES][:n])
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(real.shape, generator=generator)
     digit = real[judge.opinion(real)[1].argmax(1) == 7]
@@ -171,8 +174,76 @@ def test_known_cases_are_ranked_as_they_must_be(judge: Judge, arrays: dict[str, 
 
 def test_batch_size_and_order_of_images_change_no_score(judge: Judge, arrays: dict[str, Tensor]) -> None:
     reference = Reference(judge, arrays[TEST_IMAGES][:600])
-    images = as_input(arrays[TRAIN_IMAGES][:600])
+    images = scaled(arrays[TRAIN_IMAGES][:600])
     shuffled = images[torch.randperm(600, generator=torch.Generator().manual_seed(0))]
     assert feature_scores(shuffled, reference) == pytest.approx(feature_scores(images, reference), rel=1e-4, abs=1e-6)
     for ours, theirs in zip(judge.opinion(images, 7), judge.opinion(images, 600), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_of_a_small_colour_dataset_of_three_classes() -> None:
+    """As many real images as generated ones where they are compared with their neighbours, FCD against all of them."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (1200, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    pixels[834:1000] = 128  # the validation images, the last sixth of those to train on: they choose another sigma
+    labels = torch.zeros(1200, dtype=torch.int64)
+    data = ImageSet(pixels[:1000], labels[:1000], pixels[1000:], labels[1000:], ("a", "b", "c"))
+    judge = Judge((3, 16, 16), 3).eval().requires_grad_(False)
+    reference = Reference(judge, data.test)
+    images = torch.rand(500, 3, 16, 16, generator=generator) * 2 - 1
+    scores = all_scores(images, reference, data)
+    assert len(scores["histogram"]) == 3
+    features, real = judge.opinion(images)[0], judge.opinion(scaled(data.test))[0]
+    assert scores["fcd"] == pytest.approx(metrics.fcd(features, real))
+    assert scores["kid"] == pytest.approx(metrics.kid(features[:200], real))
+    assert scores["coverage"] == metrics.prdc(features[:200], real).coverage
+    unit = (images.double() + 1) / 2
+    window = metrics.parzen(unit, data.train[834:].double() / 255, data.test.double() / 255)
+    assert scores["parzen"] == pytest.approx(window.log_likelihood)
+    assert scores["diversity"] == pytest.approx(metrics.spacing(images) / metrics.spacing(scaled(data.train[:500])))
+    nearest = metrics.nearest(unit[:64], data.train / 255)[1].median().item()
+    assert scores["nearest_training_distance"] == pytest.approx(nearest)
+    floor = floor_scores(reference, data)
+    assert floor["fcd"] == pytest.approx(metrics.fcd(judge.opinion(data.train[:834])[0], real))
+    assert 0.8 < floor["diversity"] < 1.2
+    assert floor["nearest_training_distance"] > 1
+    without_judge = all_scores(images, None, data)
+    assert without_judge == {name: scores[name] for name in without_judge}
+    assert (
+        set(without_judge)
+        == set(floor_scores(None, data))
+        == set(scores) - set(feature_scores(images, reference)) - {"histogram"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "missing"),
+    [
+        (FEATURES + 1, "", set()),
+        (FEATURES, "FCD needs more than 96 real images; here are 96", {"fcd"}),
+        (6, "FCD needs", {"fcd"}),
+        (5, "KID, precision", {"fcd", "kid", "precision", "recall", "density", "coverage"}),
+    ],
+)
+def test_too_few_real_images_leave_scores_out_and_are_said(count: int, words: str, missing: set[str]) -> None:
+    pixels = torch.randint(0, 256, (300, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    judge = Judge((1, 8, 8), 2).eval().requires_grad_(False)
+    enough, reference = Reference(judge, pixels), Reference(judge, pixels[:count])
+    scores = [feature_scores(scaled(pixels[:200]), each) for each in (enough, reference)]
+    assert set(scores[0]) - set(scores[1]) == missing
+    assert words in reference.too_few
+    assert (reference.too_few == "") == (not missing)
+    assert ("KID" in reference.too_few) == ("kid" in missing)
+
+
+def test_images_are_drawn_from_the_latent_vectors_of_the_seed_in_any_batches() -> None:
+    layer = torch.nn.Linear(5, 4)
+    images = draw(layer, 5, 33, seed=3, batch_size=7)
+    with torch.no_grad():
+        torch.testing.assert_close(images, layer(latent_vectors(33, 5, 3)))
+    assert torch.equal(draw(layer, 5, 20, seed=3, batch_size=7), images[:20])
+
+
+def test_large_images_are_compared_in_smaller_numbers() -> None:
+    shapes = {(1, 28, 28): 10_000, (3, 64, 64): 10_000, (3, 128, 128): 2_500, (3, 256, 256): 625}
+    assert {shape: sample_count(shape) for shape in shapes} == shapes

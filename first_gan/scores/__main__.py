@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from first_gan.data import FOLDERS, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx
+from first_gan.data import FOLDERS, DataError, idx, sources
 from first_gan.data.digits import make_digits
 from first_gan.run import cli
 from first_gan.run.cli import UserError
@@ -30,19 +30,18 @@ def make(argv: Sequence[str]) -> int:
     try:
         if options.dataset == "digits" and idx.find(data_dir, "digits") is None:
             make_digits(data_dir)
-        paths = idx.find(data_dir, options.dataset)
-        if paths is None:
+        data = sources.read(options.dataset, data_dir)
+        if data is None:
             raise DataError(f"no {options.dataset} in {data_dir}; name its folder by --data_dir")
-        arrays = idx.read_dataset(paths)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=options.out.parent):  # before minutes of training, not after them
             pass
     except (DataError, OSError) as error:
         raise UserError(str(error)) from error
-    save(train_with_bar(options.dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS]), options.out)
+    save(train_with_bar(options.dataset, data), options.out)
     judge = load(options.out)
     print(f"{options.out}: SHA-256 {judge.sha256}, {options.out.stat().st_size:,} bytes")
-    print(f"accuracy on the test set {accuracy(judge, arrays[TEST_IMAGES], arrays[TEST_LABELS]):.2%}")
+    print(f"accuracy on the test set {accuracy(judge, data.test, data.test_labels):.2%}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The judge: a small digit classifier on whose features and opinions the quality metrics stand.
+"""The judge: a small classifier of the dataset, on whose features and opinions the quality metrics stand.
 
 Inception knows no digits (its maintainers advise against FID on MNIST), so a classifier of the dataset itself judges. Its
 weights are fixed, because scores of different judges cannot be compared: those for MNIST and for the built-in digits
@@ -9,6 +9,7 @@ Train and test one: `python -m first_gan.scores --dataset digits --out judge.pt`
 
 import hashlib
 import io
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,12 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
-CLASSES, FEATURES = 10, 96
+from first_gan.data import FOLDERS, ImageSet, ImageShape, scaled
+
+FEATURES = 96
+SIDE = 32  # pixels: larger images are averaged down to it, so that a judge costs the same for all of them
 EPOCHS, BATCH_SIZE, PEAK_LR, SHIFT = 8, 128, 4e-3, 2
+FEWEST_STEPS, MOST_EPOCHS = 2000, 40  # of few images 8 epochs are fewer steps: then more epochs, 40 at most
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = {  # SHA-256 of the weights by dataset
     "mnist": "8b2efd9a8d6c3706d95366b84d8e08bbfc5c39c8c206d3b58f58987644133b57",
@@ -33,62 +38,85 @@ class JudgeError(Exception):
 
 
 class Judge(nn.Module):
-    """Images (N, 1, 28, 28) in [-1, 1] to class logits (N, 10), by way of features (N, 96).
+    """Images (N, C, H, W) in [-1, 1] to class logits (N, classes), by way of features (N, 96).
 
     `sha256` is that of its weights' file, and stands beside every score.
+
+    Args:
+        image_shape: C, H and W of the images; H and W at least 8.
+        classes: How many it tells apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, image_shape: ImageShape = (1, 28, 28), classes: int = 10) -> None:
         super().__init__()
         self.sha256 = ""
+        channels, *sides = image_shape
+        height, width = (min(side, SIDE) // 8 for side in sides)
         self.convolutions = nn.Sequential(
-            *(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(16, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(32, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)),
         )
-        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(64 * 3 * 3, FEATURES), nn.ReLU())
-        self.classifier = nn.Linear(FEATURES, CLASSES)
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(64 * height * width, FEATURES), nn.ReLU())
+        self.classifier = nn.Linear(FEATURES, classes)
         self.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
 
     def features(self, images: Tensor) -> Tensor:
-        return self.hidden(self.convolutions(images.to(memory_format=torch.channels_last)))
+        return self.hidden(self.convolutions(reduced(images).to(memory_format=torch.channels_last)))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images))
 
     @torch.no_grad()
     def opinion(self, images: Tensor, batch_size: int = 500) -> tuple[Tensor, Tensor]:
-        """Features (N, 96) and class probabilities (N, 10) of images in [-1, 1], float32."""
-        features = torch.cat([self.features(part) for part in images.split(batch_size)])
+        """Features (N, 96) and class probabilities (N, classes), float32, of images in [-1, 1] or of uint8 pixels."""
+        parts = (scaled(part) if part.dtype == torch.uint8 else part for part in images.split(batch_size))
+        features = torch.cat([self.features(part) for part in parts])
         return features, self.classifier(features).softmax(1)
 
 
+def reduced(images: Tensor) -> Tensor:
+    """Floats (N, C, H, W) averaged down to a height and width of `SIDE` where these are larger."""
+    height, width = (min(side, SIDE) for side in images.shape[2:])
+    return images if images.shape[2:] == (height, width) else F.adaptive_avg_pool2d(images, (height, width))
+
+
 def train(
-    images: Tensor, labels: Tensor, seed: int = 0, on_step: Callable[[int, int], None] = lambda done, of: None
+    images: Tensor,
+    labels: Tensor,
+    classes: int = 10,
+    seed: int = 0,
+    on_step: Callable[[int, int], None] = lambda done, of: None,
 ) -> Judge:
     """Trains a judge: Adam, a one-cycle learning rate, images shifted by up to 2 pixels each way. Deterministic.
 
     Args:
-        images: uint8, (N, 28, 28) or (N, 1, 28, 28).
-        labels: 0 to 9, (N,).
+        images: uint8, (N, C, H, W).
+        labels: 0 to classes - 1, (N,).
+        classes: How many there are.
         seed: Decides weights, order and shifts.
         on_step: Called after each step with the number done and of all.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        judge = Judge()
-    padded = F.pad(images.view(-1, 28, 28), [SHIFT] * 4)
+        judge = Judge((images.shape[1], images.shape[2], images.shape[3]), classes)
+    if max(images.shape[2:]) > SIDE:
+        images = torch.cat([reduced(part.float()).round().to(torch.uint8) for part in images.split(1000)])
+    height, width = images.shape[2:]
+    padded = F.pad(images, [SHIFT] * 4).permute(0, 2, 3, 1)
     labels = labels.long()
     optimizer = torch.optim.Adam(judge.parameters(), fused=True)
-    steps = EPOCHS * -(-len(images) // BATCH_SIZE)
+    epochs = epochs_for(len(images))
+    steps = epochs * -(-len(images) // BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, steps)
     done = 0
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         for rows in torch.randperm(len(images), generator=generator).split(BATCH_SIZE):
-            shifts = torch.randint(2 * SHIFT + 1, (2, len(rows), 1), generator=generator) + torch.arange(28)
-            shifted = padded[rows[:, None, None], shifts[0][:, :, None], shifts[1][:, None, :]]
-            loss = F.cross_entropy(judge(as_input(shifted)), labels[rows])
+            down, right = torch.randint(2 * SHIFT + 1, (2, len(rows), 1), generator=generator)
+            y, x = down + torch.arange(height), right + torch.arange(width)
+            shifted = padded[rows[:, None, None], y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+            loss = F.cross_entropy(judge(scaled(shifted)), labels[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -98,14 +126,14 @@ def train(
     return judge.eval().requires_grad_(False)
 
 
-def as_input(images: Tensor) -> Tensor:
-    """uint8 images as the judge takes them: float32 (N, 1, 28, 28) in [-1, 1]."""
-    return images.view(-1, 1, 28, 28).float().div_(127.5).sub_(1.0)
+def epochs_for(rows: int) -> int:
+    """Epochs that a judge is trained on so many images: 8 of MNIST, more of a small dataset, which are few steps each."""
+    return max(EPOCHS, min(MOST_EPOCHS, math.ceil(FEWEST_STEPS / math.ceil(rows / BATCH_SIZE))))
 
 
 def accuracy(judge: Judge, images: Tensor, labels: Tensor) -> float:
-    """Share of uint8 images that the judge takes for what they are."""
-    return (judge.opinion(as_input(images))[1].argmax(1) == labels).float().mean().item()
+    """Share of uint8 images (N, C, H, W) that the judge takes for what they are."""
+    return (judge.opinion(images)[1].argmax(1) == labels).float().mean().item()
 
 
 def load(path: Path, sha256: str | None = None) -> Judge:
@@ -125,9 +153,13 @@ def load(path: Path, sha256: str | None = None) -> Judge:
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise JudgeError(f"{path} is not the judge that scores are compared by (its SHA-256 differs); restore the file")
-    judge = Judge()
     try:
-        judge.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+        weights = torch.load(io.BytesIO(content), weights_only=True)
+        cells = math.isqrt(weights["hidden.1.weight"].shape[1] // 64)  # of 8 pixels, along a side
+        shape = (weights["convolutions.0.weight"].shape[1], 8 * cells, 8 * cells)
+        with torch.random.fork_rng(devices=[]):  # the weights that are overwritten here are random
+            judge = Judge(shape, len(weights["classifier.weight"]))
+        judge.load_state_dict(weights)
     except Exception as error:  # torch.load raises many kinds; none of them executes what it reads
         raise JudgeError(f"{path} holds no judge's weights; remove it, and it is trained anew") from error
     judge.sha256 = found
@@ -149,33 +181,46 @@ def shipped(dataset: str) -> Judge:
     return load(WEIGHTS / f"{dataset}.pt", SHIPPED[dataset])
 
 
-def judge_of(dataset: str, images: Tensor, labels: Tensor, cache: Path) -> Judge:
+def judge_of(dataset: str, data: ImageSet, cache: Path) -> Judge:
     """The judge of a dataset: the shipped one, or the kept one, or one that is trained now, with a bar, and kept.
 
     Args:
-        dataset: mnist, digits, fashion_mnist or kmnist.
-        images: The training images, uint8.
-        labels: Their classes.
-        cache: Folder that keeps judges that are not shipped.
+        dataset: One of `first_gan.data.sources.DATASETS`.
+        data: Its images.
+        cache: Folder that keeps judges that are not shipped (see `first_gan.data.sources.cache_folder`).
 
     Raises:
-        JudgeError: The shipped weights are broken, or the folder cannot be written.
+        JudgeError: The images have no labels, the shipped weights are broken, or the folder cannot be written.
     """
     if dataset in SHIPPED:
         return shipped(dataset)
-    path = cache / f"judge_{dataset}.pt"
+    if len(data.classes) < 2:
+        raise JudgeError("there is no judge without labels, and so no FCD and no other score that stands on one")
+    path = cache / (f"judge_{dataset}.pt" if dataset in FOLDERS else f".first-gan-judge-{fingerprint(data)[:16]}.pt")
     if not path.is_file():
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=cache):  # before minutes of training, not after them
                 pass
-            save(train_with_bar(dataset, images, labels), path)
+            save(train_with_bar(dataset, data), path)
         except OSError as error:
             raise JudgeError(f"{cache} cannot keep the judge of {dataset}: {error.strerror}") from error
     return load(path)
 
 
-def train_with_bar(dataset: str, images: Tensor, labels: Tensor) -> Judge:
+def fingerprint(data: ImageSet) -> str:
+    """SHA-256 of what a judge is trained on: other images or labels need another judge."""
+    digest = hashlib.sha256(repr((tuple(data.train.shape), len(data.classes))).encode())
+    for array in (data.train, data.train_labels.long()):
+        digest.update(array.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def train_with_bar(dataset: str, data: ImageSet) -> Judge:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(f"Training the judge of {dataset}", total=None)
-        return train(images, labels, on_step=lambda done, of: bar.update(task, completed=done, total=of))
+
+        def show(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
+        return train(data.train, data.train_labels, len(data.classes), on_step=show)

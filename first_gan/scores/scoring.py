@@ -1,18 +1,22 @@
 """All quality metrics of one set of images against a dataset, as one dictionary of plain numbers."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from first_gan.data import TEST_IMAGES, TRAIN_IMAGES
+from first_gan.data import ImageSet, ImageShape, scaled
+from first_gan.drawing.latent import latent_vectors
 from first_gan.scores import metrics
-from first_gan.scores.judge import Judge, as_input
+from first_gan.scores.judge import FEATURES, Judge
 
 SAMPLES = 10_000
+VALUES = SAMPLES * 3 * 64 * 64  # of all images that are compared pixel by pixel: about 1 GB as float64
 SHOWN = 64  # samples whose nearest training image is looked for
-PARZEN_VALIDATION = slice(50_000, 51_000)  # rows of the training set: the paper's validation set, its first 1,000
+PARZEN_VALIDATION = 1000  # validation images that choose Parzen's sigma, the first
+DIVERSITY = 512  # images whose diversity is measured
 
 
 @dataclass
@@ -21,76 +25,120 @@ class Reference:
 
     Args:
         judge: The judge of this dataset.
-        images: uint8, (N, 1, 28, 28).
+        images: uint8, (N, C, H, W).
     """
 
     judge: Judge
     images: Tensor
 
     def __post_init__(self) -> None:
-        self.features, probabilities = self.judge.opinion(as_input(self.images))
+        self.features, probabilities = self.judge.opinion(self.images)
         self.histogram = metrics.histogram(probabilities)
+
+    @property
+    def too_few(self) -> str:
+        """Which scores cannot be had of so few real images, and why; empty where all can."""
+        if len(self.images) > FEATURES:
+            return ""
+        also = (
+            "" if len(self.images) > metrics.NEIGHBOURS else ", and KID, precision, recall, density and coverage some"
+        )
+        return f"FCD needs more than {FEATURES} real images{also}; here are {len(self.images)}"
+
+
+def sample_count(image_shape: ImageShape) -> int:
+    """How many images are drawn and compared by protocol: 10,000, or fewer of large ones (2,500 of 3×128×128)."""
+    return min(SAMPLES, VALUES // math.prod(image_shape))
 
 
 def feature_scores(images: Tensor, reference: Reference) -> dict[str, float]:
-    """What the judge's features and opinions say of images (N, 1, 28, 28) in [-1, 1]; `class_7` is the share of sevens.
+    """What the judge's features and opinions say of images (N, C, H, W) in [-1, 1]; `class_7` is the share of class 7.
 
-    KID and the neighbours' scores take as many real images as generated ones, the first; FCD takes all.
+    KID and the neighbours' scores take as many real images as generated ones, the first; FCD takes all. Those that need more
+    real images than there are are left out (see `Reference.too_few`).
     """
     features, probabilities = reference.judge.opinion(images)
     shares = metrics.histogram(probabilities)
-    alike_many = reference.features[: len(features)]
-    neighbours = metrics.prdc(features, alike_many)
-    return {
-        "fcd": metrics.fcd(features, reference.features),
-        "kid": metrics.kid(features, alike_many),
-        "classifier_score": metrics.classifier_score(probabilities),
-        "precision": neighbours.precision,
-        "recall": neighbours.recall,
-        "density": neighbours.density,
-        "coverage": neighbours.coverage,
-        "modes_covered": metrics.modes_covered(shares),
-        "histogram_kl": metrics.histogram_kl(shares, reference.histogram),
-        "confidence": probabilities.max(1).values.mean().item(),
-    } | {f"class_{number}": share for number, share in enumerate(shares.tolist())}
+    alike_many = min(len(features), len(reference.features))
+    generated, real = features[:alike_many], reference.features[:alike_many]
+    scores: dict[str, float] = {}
+    if alike_many > FEATURES:
+        scores["fcd"] = metrics.fcd(features, reference.features)
+    if alike_many > metrics.NEIGHBOURS:
+        scores |= {"kid": metrics.kid(generated, real)} | vars(metrics.prdc(generated, real))
+    return (
+        scores
+        | {
+            "classifier_score": metrics.classifier_score(probabilities),
+            "modes_covered": metrics.modes_covered(shares),
+            "histogram_kl": metrics.histogram_kl(shares, reference.histogram),
+            "confidence": probabilities.max(1).values.mean().item(),
+        }
+        | {f"class_{number}": share for number, share in enumerate(shares.tolist())}
+    )
 
 
-def all_scores(images: Tensor, reference: Reference, arrays: dict[str, Tensor]) -> dict[str, Any]:
-    """`feature_scores`, Parzen's window, and how near the nearest training images are.
+def pixel_scores(images: Tensor, data: ImageSet) -> dict[str, float]:
+    """What needs no judge: Parzen's window, how near the nearest training images are, and diversity.
+
+    `diversity` is the distance from a generated image to its nearest other one, as a share of the same between as many real
+    images (medians): near 1 where images differ as the real ones do, near 0 where G draws a few again and again.
 
     Args:
-        images: (N, 1, 28, 28) in [-1, 1]; 10,000 by protocol.
-        reference: The test set.
-        arrays: The dataset's four arrays, uint8, by file name.
+        images: (N, C, H, W) in [-1, 1].
+        data: The dataset.
     """
     unit = (images.double() + 1) / 2
-    training, test = arrays[TRAIN_IMAGES], arrays[TEST_IMAGES]
-    parzen = metrics.parzen(unit, training[PARZEN_VALIDATION].double() / 255, test.double() / 255)
-    _, distances = metrics.nearest(unit[:SHOWN], training.float() / 255)
-    scores: dict[str, Any] = dict(feature_scores(images, reference))
-    scores["histogram"] = [scores.pop(f"class_{number}") for number in range(len(reference.histogram))]
-    return scores | {
+    validation, test = data.train[data.validation][:PARZEN_VALIDATION], data.test[: sample_count(data.shape)]
+    parzen = metrics.parzen(unit, validation.double() / 255, test.double() / 255)
+    few = min(DIVERSITY, len(images), len(data.train))
+    return {
         "parzen": parzen.log_likelihood,
         "parzen_standard_error": parzen.standard_error,
         "parzen_sigma": parzen.sigma,
-        "nearest_training_distance": distances.median().item(),
+        "nearest_training_distance": _nearest_distance(unit[:SHOWN], data),
+        "diversity": metrics.spacing(images[:few]) / max(metrics.spacing(scaled(data.train[:few])), 1e-12),
     }
 
 
-def floor_scores(reference: Reference, arrays: dict[str, Tensor]) -> dict[str, Any]:
-    """`all_scores` of real images: about what a perfect generator would get. The first 10,000 training images are scored as if generated;
-    the judge was trained on them, which flatters its confidence and adds a little to the distances.
+def all_scores(images: Tensor, reference: Reference | None, data: ImageSet) -> dict[str, Any]:
+    """`feature_scores`, unless there is no judge, and `pixel_scores`; the classes' shares as one list, `histogram`.
 
-    For how near the nearest training images are, test images stand in: a training image is its own nearest.
+    Args:
+        images: (N, C, H, W) in [-1, 1]; `sample_count` many by protocol.
+        reference: The test set; None where there is no judge.
+        data: The dataset.
     """
-    scores = all_scores(as_input(arrays[TRAIN_IMAGES][:SAMPLES]), reference, arrays)
-    shown, training = arrays[TEST_IMAGES][:SHOWN].float() / 255, arrays[TRAIN_IMAGES].float() / 255
-    return scores | {"nearest_training_distance": metrics.nearest(shown, training)[1].median().item()}
+    scores: dict[str, Any] = {}
+    if reference is not None:
+        scores |= feature_scores(images, reference)
+        scores["histogram"] = [scores.pop(f"class_{number}") for number in range(len(reference.histogram))]
+    return scores | pixel_scores(images, data)
+
+
+def floor_scores(reference: Reference | None, data: ImageSet) -> dict[str, Any]:
+    """`all_scores` of real images: about what a perfect generator would get. Training images that are not validation ones, 10,000
+    at most, are scored as if generated; the judge was trained on them, which flatters its confidence and adds a little to
+    the distances.
+
+    For how near the nearest training images are, and for diversity, test images stand in: a training image is its own nearest.
+    """
+    real = data.train[: data.validation.start][: sample_count(data.shape)]
+    few = min(DIVERSITY, len(data.test))
+    spacing = metrics.spacing(scaled(data.test[:few])) / max(metrics.spacing(scaled(data.train[:few])), 1e-12)
+    near = _nearest_distance(data.test[:SHOWN].float() / 255, data)
+    return all_scores(scaled(real), reference, data) | {"nearest_training_distance": near, "diversity": spacing}
+
+
+def _nearest_distance(images: Tensor, data: ImageSet) -> float:
+    """Median distance from images in [0, 1] to their nearest training image."""
+    parts = data.train.split(SAMPLES)  # all as floats would be gigabytes
+    return torch.stack([metrics.nearest(images, part.float() / 255)[1] for part in parts]).amin(0).median().item()
 
 
 def draw(generator: torch.nn.Module, latent_dim: int, samples: int, seed: int, batch_size: int = 1000) -> Tensor:
-    """Images (samples, 1, 28, 28) in [-1, 1] on the CPU; the latent vectors come from the seed alone."""
-    z = torch.randn(samples, latent_dim, generator=torch.Generator().manual_seed(seed))
+    """Images (samples, C, H, W) in [-1, 1] on the CPU; the latent vectors come from the seed alone."""
     weight = next(generator.parameters())
+    z = latent_vectors(samples, latent_dim, seed)
     with torch.no_grad():
         return torch.cat([generator(part.to(weight)).float().cpu() for part in z.split(batch_size)])
