@@ -8,6 +8,7 @@ from first_gan.run import stopping
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,21 +19,25 @@ import torch
 from jsonargparse import Namespace
 from torch import nn
 
-from first_gan.data import TRAIN_IMAGES, TRAIN_LABELS, DataError
+from first_gan.data import DataError
+from first_gan.data.sources import cache_folder
 from first_gan.drawing import export as exporting
-from first_gan.drawing.images import draw, images_in, save, written
-from first_gan.drawing.latent import STEPS, anchors, closed_walk, grid, latent_vectors, png, slerp
+from first_gan.drawing.images import draw_pixels, images_in, save, written
+from first_gan.drawing.latent import STEPS, anchors, closed_walk, draw, latent_vectors, slerp
+from first_gan.drawing.pictures import gif, grid, png
 from first_gan.report import film
 from first_gan.report.pictures import MOST_FRAMES
 from first_gan.run import cli
-from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
+from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
 from first_gan.run.folder import RunFolderError
-from first_gan.scores.judge import SHIPPED, Judge, JudgeError, as_input, judge_of, shipped
+from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
 from gan_module import GAN
 
 CANDIDATES = 50  # drawn for each image that --digit keeps
 GRID, WALKS, ARRAY = 10_000, 1_000, 1_000_000  # the most images in a grid, walks, and images in all
+BYTES = 28 * 28  # of the images that these are for; of larger ones as many as take no more memory
+WALK_MS = 80  # that a walk's film shows each step
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def generate(argv: Sequence[str]) -> int:
         with Steps() as steps:
             if mode == "evolution":
                 steps.now("making the film")
-                said = written(out, film.evolution(expand(options.evolution), options.frames))
+                said = written(out, gif(*film.evolution(expand(options.evolution), options.frames)))
             else:
                 said = from_checkpoint(options, mode, out, steps)
     except (RunFolderError, DataError, JudgeError) as error:
@@ -109,7 +114,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     add(
         "--digit",
         type=int | None,
-        help=f"this class alone, 0 to 9: of {CANDIDATES} times as many, those the judge is surest of",
+        help=f"this class alone, a number from 0: of {CANDIDATES} times as many, those the judge is surest of",
     )
     add("--interpolate", action="store_true", help="spherical walks between latent vectors: walk.gif")
     add(
@@ -169,20 +174,27 @@ def check_suffix(option: str, name: str, suffixes: Sequence[str]) -> None:
 
 
 def check_ranges(options: Namespace, mode: str) -> None:
-    """Makes sure that numbers are legal, and that what is drawn fits into memory."""
-    suffix = Path(options.out or "").suffix.lower()
-    most = (
-        WALKS
-        if mode == "interpolate"
-        else GRID
-        if suffix == ".png"
-        else ARRAY // (CANDIDATES if mode == "digit" else 1)
-    )
-    ranges = {"num": (1, most), "seed": (0, 2**63 - 1), "digit": (0, 9), "frames": (3, 1000), "batch_size": (1, ARRAY)}
+    """Makes sure that numbers are legal."""
+    check_number(options, mode, (1, 28, 28))
+    ranges = {"seed": (0, 2**63 - 1), "frames": (3, 1000), "batch_size": (1, ARRAY)}
     for name, (low, high) in ranges.items():
         if options[name] is not None and not low <= options[name] <= high:
-            more = "; --out images.npz takes more" if name == "num" and most == GRID else ""
-            raise UserError(f"--{name} must be {low} to {high}, got {options[name]}{more}")
+            raise UserError(f"--{name} must be {low} to {high}, got {options[name]}")
+    if options.digit is not None and options.digit < 0:  # how far it goes, the judge knows
+        raise UserError(f"--digit must be at least 0, got {options.digit}")
+
+
+def check_number(options: Namespace, mode: str, shape: Sequence[int]) -> None:
+    """Makes sure that what is drawn, images of this shape (C, H, W), fits into memory."""
+    if options.num is None:
+        return
+    in_grid = Path(options.out or "").suffix.lower() == ".png"
+    most = WALKS if mode == "interpolate" else GRID if in_grid else ARRAY // (CANDIDATES if mode == "digit" else 1)
+    most = max(1, min(most, most * BYTES // math.prod(shape)))
+    if not 1 <= options.num <= most:
+        of_size = "" if math.prod(shape) <= BYTES else f" for images of {'×'.join(map(str, shape))}"
+        more = "; --out images.npz takes more" if in_grid and mode != "interpolate" else ""
+        raise UserError(f"--num must be 1 to {most}{of_size}, got {options.num}{more}")
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -207,24 +219,28 @@ def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> s
     steps.now("loading")
     path = expand(options.checkpoint)
     checkpoint = load_checkpoint(path)
-    gan = load_gan(path, checkpoint)
+    gan = load_gan(path, checkpoint, GAN)
     network = weights_of(gan, options.weights)
     if mode == "export":
         steps.now("exporting")
         return exporting.export(network, gan.latent_dim, out)
+    check_number(options, mode, draw(network, latent_vectors(1, gan.latent_dim, options.seed)).shape[1:])
     if mode == "interpolate":
         return interpolate(network, gan.latent_dim, options, out, steps)
     if mode == "images":
         z = latent_vectors(options.num, gan.latent_dim, options.seed)
-        return save(draw(network, z, options.batch_size, steps), out, steps)
+        return save(draw_pixels(network, z, options.batch_size, steps), out, steps)
+    judge = judge_for(path, checkpoint, options)
+    if options.digit >= (classes := judge.classifier.out_features):
+        raise UserError(f"--digit must be 0 to {classes - 1}, got {options.digit}")
     z = latent_vectors(options.num * CANDIDATES, gan.latent_dim, options.seed)
-    candidates = draw(network, z, options.batch_size, steps)
+    candidates = draw_pixels(network, z, options.batch_size, steps)
     steps.now("judging")
-    _, opinions = judge_for(path, checkpoint, options).opinion(as_input(candidates))
+    _, opinions = judge.opinion(candidates)
     p, rows = opinions[:, options.digit].sort(descending=True, stable=True)
     said = f"{save(candidates[rows[: options.num]], out, steps)}\n"
     said += f"the {options.num} of {len(z):,} that the judge is surest of: {p[0]:.3f} to {p[options.num - 1]:.3f}"
-    return said if p[0] > 0.5 else f"{said}; it takes none of them for a {options.digit}"
+    return said if p[0] > 0.5 else f"{said}; it takes none of them for class {options.digit}"
 
 
 def weights_of(gan: GAN, wanted: str | None) -> nn.Module:
@@ -236,11 +252,11 @@ def weights_of(gan: GAN, wanted: str | None) -> nn.Module:
 
 def judge_for(path: Path, checkpoint: dict[str, Any], options: Namespace) -> Judge:
     """The judge of the dataset that the checkpoint was trained on."""
-    dataset = str(checkpoint["options"].get("data.dataset"))
+    dataset = str(data_options(checkpoint).get("data.dataset"))
     if dataset in SHIPPED:
         return shipped(dataset)
-    arrays, dataset, folder = images_of(path, checkpoint, options.data_dir)
-    return judge_of(dataset, arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], folder)
+    data, dataset, place = images_of(path, checkpoint, options.data_dir)
+    return judge_of(dataset, data, cache_folder(dataset, place))
 
 
 def interpolate(network: nn.Module, latent_dim: int, options: Namespace, out: Path, steps: Steps) -> str:
@@ -248,11 +264,11 @@ def interpolate(network: nn.Module, latent_dim: int, options: Namespace, out: Pa
     start, end, *_ = ends = anchors(options.num, latent_dim, options.seed)
     if out.suffix.lower() == ".png":
         z = torch.stack([slerp(start, end, step / (STEPS - 1)) for step in range(STEPS)], dim=1)
-        pixels = draw(network, z.flatten(0, 1), options.batch_size, steps)
+        pixels = draw_pixels(network, z.flatten(0, 1), options.batch_size, steps)
         return written(out, png(grid(pixels, columns=STEPS)))
-    pixels = draw(network, closed_walk(ends).flatten(0, 1), options.batch_size, steps)
+    pixels = draw_pixels(network, closed_walk(ends).flatten(0, 1), options.batch_size, steps)
     steps.now("making the film")
-    return written(out, film.gif([grid(part) for part in pixels.split(options.num)], film.WALK_MS))
+    return written(out, gif([grid(part) for part in pixels.split(options.num)], WALK_MS))
 
 
 if __name__ == "__main__":

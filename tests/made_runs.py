@@ -1,6 +1,9 @@
 """Run folders made by hand, of any length, for tests of what reads them."""
 
 import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +11,16 @@ import torch
 import yaml
 from torchvision.transforms.functional import to_pil_image
 
-from first_gan.run.folder import SIGNATURE, read_rows
+from first_gan.drawing.latent import ANCHORS, STEPS
+from first_gan.report.page import WALK_COLUMNS
+from first_gan.report.run import Record
+from first_gan.run.folder import NEAREST, RECORD, SIGNATURE, WALK, read_rows
 
 HISTORIES = Path(__file__).parent / "histories"
 
 
 def make_run(
-    folder: Path, epochs: int = 4, history: str = "lesson_seed_0", side: int = 30, **options: Any
+    folder: Path, epochs: int = 4, history: str = "lesson_seed_0", side: int = 30, channels: int = 1, **options: Any
 ) -> list[dict[str, float]]:
     """Writes config.yaml, metrics.csv and sample grids of noise; returns the rows.
 
@@ -23,6 +29,7 @@ def make_run(
         epochs: How many; beyond those of the history its last row is repeated.
         history: The name of one of tests/histories.
         side: Pixels of a grid's side.
+        channels: Of the grids: 1, gray, or 3.
         options: Of the group `model`.
     """
     recorded = read_rows(HISTORIES / f"{history}.csv")
@@ -34,11 +41,41 @@ def make_run(
     nested = {"model": {"lr": 2e-4} | options, "data": {"dataset": "mnist", "train_rows": 60_000}, "max_epochs": epochs}
     (folder / "config.yaml").write_text(header + yaml.safe_dump(nested))
     write_rows(folder, rows)
-    generator = torch.Generator().manual_seed(0)
     for epoch in range(epochs + 1):
-        noise = torch.randint(0, 256, (1, side, side), generator=generator, dtype=torch.uint8)
-        to_pil_image(noise).save(folder / f"samples/epoch_{epoch:04d}.png")
+        save_noise(folder / f"samples/epoch_{epoch:04d}.png", (channels, side, side), seed=epoch)
     return rows
+
+
+def end_run(folder: Path, names: Sequence[str] = (), tile: int = 28, channels: int = 1, pairs: int = 16) -> None:
+    """Adds to a made run what one leaves when it ends, with a latent walk and nearest images of noise.
+
+    Args:
+        folder: The run folder.
+        names: Of the classes; fewer than two: the images have no labels, so that there are no scores either.
+        tile: Pixels of an image's side.
+        channels: Of an image: 1, gray, or 3.
+        pairs: How many samples are shown beside their nearest training images.
+    """
+    rows = read_rows(folder / "metrics.csv")
+    for row in rows:
+        for name in [name for name in row if name.startswith("val/class_" if len(names) > 1 else "val/")]:
+            del row[name]
+    shares = [2 * (number + 1) / (len(names) * (len(names) + 1)) for number in range(len(names))]
+    if len(names) > 1:
+        rows[-1] |= {f"val/class_{number}": share for number, share in enumerate(reversed(shares))}
+    write_rows(folder, rows)
+    distances = [float(number + 1) for number in range(pairs)]
+    record = Record(int(rows[-1]["step"]), 60.0, 240_000, shares, distances, 9.0, list(names))
+    save_noise(folder / WALK, (channels, ANCHORS * STEPS * tile, WALK_COLUMNS * tile))
+    save_noise(folder / NEAREST, (channels, 2 * tile, pairs * tile))
+    (folder / RECORD).write_text(json.dumps(asdict(record)))
+
+
+def save_noise(path: Path, shape: tuple[int, int, int], seed: int = 0) -> None:
+    """A picture of noise, of this shape (C, H, W)."""
+    path.parent.mkdir(exist_ok=True)
+    generator = torch.Generator().manual_seed(seed)
+    to_pil_image(torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)).save(path)
 
 
 def write_rows(folder: Path, rows: list[dict[str, float]]) -> None:

@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from first_gan.report.__main__ import main
 from first_gan.run.folder import REPORT
-from tests.made_runs import make_run, write_rows
+from tests.made_runs import end_run, make_run, write_rows
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -152,6 +152,42 @@ def test_extreme_values_neither_break_the_charts_nor_the_layout(value: float, ch
     show(chrome, tmp_path / "run" / REPORT, PHONE)
     assert chrome.get_log("browser") == []
     assert overflow(chrome) == []
+
+
+NAMES = {"none": [], "two": ["cat", "dog"], "four": ["circle", "square", "triangle", "crescent moon"]} | {
+    "ten": list("0123456789"),
+    "sixty": [f"{'Pneumonoultramicroscopic' if number == 7 else 'kind'} {number}" for number in range(60)],
+}
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("classes", NAMES)
+def test_reports_of_color_and_any_classes_fit_and_are_readable(
+    classes: str, size: tuple[int, int], chrome: Chrome, tmp_path: Path
+) -> None:
+    names = NAMES[classes]
+    make_run(tmp_path / "run", side=8 * 34 + 2, channels=3)
+    end_run(tmp_path / "run", names, tile=32, channels=3)
+    assert main([str(tmp_path / "run")]) == 0
+    show(chrome, tmp_path / "run" / REPORT, size)
+    assert overflow(chrome) == []
+    assert chrome.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] == size[0]
+    assert chrome.get_log("browser") == []
+    labels = chrome.find_elements(By.CSS_SELECTOR, ".histogram b")
+    assert [label.text for label in labels] == names
+    cut = "return [...document.querySelectorAll('.histogram b')].filter((each) => each.scrollWidth > each.clientWidth + 1).length"
+    assert chrome.execute_script(cut) == 0
+    lengths = [max(bar.size.values()) for bar in chrome.find_elements(By.CSS_SELECTOR, ".histogram .generated")]
+    for number, length in enumerate(lengths[:4]):  # their shares fall evenly
+        assert length == pytest.approx(lengths[0] * (len(names) - number) / len(names), abs=1.5)
+    assert min(lengths[:1], default=60) >= 60
+    shapes = (
+        "return [...document.images].map((each) => [each.width / each.height, each.naturalWidth / each.naturalHeight])"
+    )
+    for shown, natural in chrome.execute_script(shapes):
+        assert shown == pytest.approx(natural, rel=0.02)
+    walk = element(chrome, "#walk-view").size
+    assert walk["width"] / walk["height"] == pytest.approx(8, rel=0.02)
 
 
 def test_the_slider_scrubs_the_epochs_by_mouse_and_keyboard(chrome: Chrome, trained_run: Path) -> None:

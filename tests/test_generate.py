@@ -22,7 +22,8 @@ from first_gan.drawing.latent import STEPS, latent_vectors
 from first_gan.run import checkpoints
 from first_gan.run.folder import LAST
 from first_gan.run.stopping import Interrupted
-from first_gan.scores.judge import as_input, shipped
+from first_gan.scores.judge import shipped
+from gan_module import GAN
 from tests.conftest import small_run
 from tests.made_runs import make_run
 
@@ -88,7 +89,7 @@ def test_the_moving_average_is_drawn_unless_the_trained_weights_are_asked_for(ch
     assert np.array_equal(array(checkpoint, "--num", "4", "--weights", "ema"), images)
     raw = array(checkpoint, "--num", "4", "--weights", "raw")
     assert not np.array_equal(raw, images)
-    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)))
+    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)), GAN)
     expected = gan.generator(latent_vectors(4, gan.latent_dim, 0)).add(1).mul(127.5)
     assert np.abs(raw - expected.detach().numpy()[:, 0]).max() <= 0.51
 
@@ -98,7 +99,7 @@ def test_a_digit_is_the_judges_choice_of_many(digit: int, checkpoint: str, capsy
     chosen = array(checkpoint, "--digit", str(digit), "--num", "3")
     assert "the 3 of 150 that the judge is surest of" in capsys.readouterr().out
     candidates = array(checkpoint, "--num", "150")
-    _, probabilities = shipped("mnist").opinion(as_input(torch.from_numpy(candidates)))
+    _, probabilities = shipped("mnist").opinion(torch.from_numpy(candidates).view(-1, 1, 28, 28))
     best = probabilities[:, digit].argsort(descending=True, stable=True)[:3]
     assert np.array_equal(chosen, candidates[best])
 
@@ -201,7 +202,8 @@ def test_an_interrupted_folder_of_images_is_as_it_was(
         (["CKPT", "--num", "x"], "--num"),
         (["CKPT", "--seed", "-1"], "--seed must be 0 to"),
         (["CKPT", "--batch_size", "0"], "--batch_size must be 1 to"),
-        (["CKPT", "--digit", "10"], "--digit must be 0 to 9"),
+        (["CKPT", "--digit", "10"], "--digit must be 0 to 9, got 10"),
+        (["CKPT", "--digit", "-1"], "--digit must be at least 0"),
         (["CKPT", "--digit", "0", "--interpolate"], "--interpolate means nothing with --digit"),
         (["CKPT", "--frames", "9"], "--frames means nothing here"),
         (["CKPT", "--export", "g.pt2", "--seed", "1"], "--seed means nothing with --export"),
@@ -278,7 +280,7 @@ def test_an_exported_generator_draws_the_same_images_for_any_batch(
     assert root not in Path("g.onnx").read_bytes()
     with zipfile.ZipFile("g.pt2") as archive:
         assert all(root not in archive.read(name) for name in archive.namelist())
-    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)))
+    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)), GAN)
     session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
     program = torch.export.load("g.pt2").module()
     for count in (1, 2, 33):
@@ -294,7 +296,7 @@ def test_an_exported_generator_draws_the_same_images_for_any_batch(
 def test_batch_normalization_is_exported_as_it_draws(images_dir: Path) -> None:
     import train
 
-    assert train.main([*small_run(images_dir), "--max_epochs", "1", "--model.batch_norm", "true"]) == 0
+    assert train.main([*small_run(images_dir), "--max_epochs", "1", "--model.generator.batch_norm", "true"]) == 0
     assert generate.main([f"lightning_logs/version_0/{LAST}", "--export", "g.pt2"]) == 0
 
 

@@ -25,7 +25,7 @@ from first_gan.diagnosis.rules import diagnose
 from first_gan.report import charts, pictures
 from first_gan.report.__main__ import main
 from first_gan.report.page import comparison, distinguished, report
-from first_gan.report.run import Record, Run
+from first_gan.report.run import Record, Run, flat
 from first_gan.run.folder import NEAREST, RECORD, REPORT, SIGNATURE, SUMMARY, RunFolderError
 from tests.made_runs import make_run, write_rows
 
@@ -101,6 +101,31 @@ def test_the_page_needs_no_network(trained_run: Path) -> None:
     assert "Permission is hereby granted" in page  # uPlot's licence
 
 
+def test_options_are_named_as_a_person_types_them() -> None:
+    generator = {"class_path": "gan_module.Generator", "init_args": {"widths": [256, 512], "batch_norm": False}}
+    nested = {"model": {"lr": 2e-4, "generator": generator, "discriminator": None}, "data": {}, "max_epochs": 5}
+    assert flat(nested) == {
+        "model.lr": 2e-4,
+        "model.generator": "gan_module.Generator",
+        "model.generator.widths": [256, 512],
+        "model.generator.batch_norm": False,
+        "model.discriminator": None,
+        "max_epochs": 5,
+    }
+    inner = {"class_path": "networks.Block", "init_args": {"width": 8}}
+    assert flat({"model": {"generator": {"class_path": "networks.Deep", "init_args": {"block": inner, "seed": None}}}}) == {
+        "model.generator": "networks.Deep",
+        "model.generator.block": "networks.Block",
+        "model.generator.block.width": 8,
+        "model.generator.seed": None,
+    }  # fmt: skip
+    for without in ({"class_path": "networks.Plain"}, {"class_path": "networks.Plain", "init_args": None}):
+        assert flat({"model": {"generator": without}}) == {"model.generator": "networks.Plain"}
+    make_run(FOLDER, generator=generator)
+    options = Run.read(FOLDER).options
+    assert (options["model.generator"], options["model.generator.widths"]) == ("gan_module.Generator", [256, 512])
+
+
 def test_without_scores_judge_or_record_the_rest_is_shown() -> None:
     rows = make_run(FOLDER)
     write_rows(FOLDER, [{name: value for name, value in row.items() if not name.startswith("val/")} for row in rows])
@@ -121,6 +146,14 @@ def test_shares_of_the_data_are_left_out_where_they_are_not_known(trained_run: P
     page = report_of(FOLDER)
     assert "% of the samples" in page
     assert "of the data" not in page.split('id="classes"')[1]
+
+
+def test_reports_are_made_without_torch() -> None:
+    modules = "first_gan.report.__main__, first_gan.report.film"
+    check = (
+        f"import sys, {modules}; sys.exit(bool({{'torch', 'torchvision', 'pytorch_lightning'}} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", check], cwd=Path(train.__file__).parent, check=True)
 
 
 def test_the_resume_command_resumes(trained_run: Path) -> None:
@@ -291,10 +324,11 @@ def test_a_name_that_no_file_can_have_is_bad_input(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("value", ["null", "many", "[1]", "60000"])
 def test_odd_options_are_shown_as_they_are(value: str) -> None:
+    shown = {"null": "all", "60000": "60,000"}.get(value, html.escape(value))
     make_run(FOLDER)
     text = (FOLDER / "config.yaml").read_text().replace("train_rows: 60000", f"train_rows: {value}")
     (FOLDER / "config.yaml").write_text(text)
-    assert "images" in report_of(FOLDER)
+    assert f"mnist, {shown} images" in report_of(FOLDER)
 
 
 def test_perfect_or_vanished_numbers_are_reported() -> None:

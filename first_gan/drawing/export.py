@@ -23,7 +23,7 @@ class ExportError(Exception):
 
 
 def export(generator: nn.Module, latent_dim: int, path: Path) -> str:
-    """Writes a generator: z (N, latent_dim) float32 in, images (N, 1, 28, 28) in [-1, 1] out, for any N; returns what to say of it.
+    """Writes a generator: z (N, latent_dim) float32 in, images (N, C, H, W) in [-1, 1] out, for any N; returns what to say of it.
 
     The file is written only after it was run and drew the generator's images, to `TOLERANCE`.
 
@@ -33,7 +33,7 @@ def export(generator: nn.Module, latent_dim: int, path: Path) -> str:
         path: `.onnx`, or `.pt2` for `torch.export.load`.
 
     Raises:
-        ExportError: The images differ, or are not numbers.
+        ExportError: The images differ, or are not finite.
         OSError: The file cannot be written.
     """
     generator.requires_grad_(False)
@@ -57,9 +57,10 @@ def export(generator: nn.Module, latent_dim: int, path: Path) -> str:
     if not error <= TOLERANCE:
         raise ExportError(f"the exported generator draws other images: they differ by up to {error:.1g}")
     write_atomic(path, content)
+    shape = ", ".join(map(str, expected.shape[1:]))
     return (
         f"written to {relative(path)}: {made_for}, sha256 {hashlib.sha256(content).hexdigest()}\n"
-        f"z (batch, {latent_dim}) to images (batch, 1, 28, 28) in [-1, 1]; run here, its images differ by {error:.1g} at most"
+        f"z (batch, {latent_dim}) to images (batch, {shape}) in [-1, 1]; run here, its images differ by {error:.1g} at most"
     )
 
 

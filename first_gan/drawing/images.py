@@ -10,23 +10,22 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.functional import to_pil_image
 
-from first_gan.drawing.latent import grid, png, to_pixels
+from first_gan.drawing.latent import draw
+from first_gan.drawing.pictures import grid, png, to_pixels
 from first_gan.run.cli import Steps
 from first_gan.run.folder import relative, write_atomic
 
 
-@torch.no_grad()
-def draw(network: nn.Module, z: Tensor, batch_size: int, steps: Steps) -> Tensor:
-    """uint8 images (N, 1, 28, 28) of latent vectors (N, latent_dim), the same for every batch size.
+def draw_pixels(network: nn.Module, z: Tensor, batch_size: int, steps: Steps) -> Tensor:
+    """uint8 images (N, C, H, W) of latent vectors (N, latent_dim), the same for every batch size.
 
     In float32 the last bits depend on the batch size, and now and then a pixel with them; so it computes in float64.
     """
-    network = network.double()
-    return torch.cat([to_pixels(network(part.double())) for part in steps.each(z.split(batch_size), "drawing")])
+    return draw(network.double(), z, batch_size, to_pixels, lambda batches: steps.each(batches, "drawing"))
 
 
 def save(pixels: Tensor, out: Path, steps: Steps) -> str:
-    """Writes uint8 images as `out` wants them; returns what to say of it."""
+    """Writes uint8 images (N, C, H, W) as `out` wants them; returns what to say of it."""
     suffix, buffer = out.suffix.lower(), io.BytesIO()
     if suffix == "":
         save_each(pixels, out, steps)

@@ -1,14 +1,9 @@
-"""Images out of a generator: by seed, along walks through latent space, as pixels and as grids."""
+"""Latent vectors, by seed and along walks, and what a generator draws for them."""
 
-import io
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from PIL import Image
-from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import make_grid
+from torch import Tensor, nn
 
 ANCHORS, STEPS = 4, 12  # of a walk, and steps from one anchor to the next
 CHUNK = 16  # torch draws normal numbers 16 at a time: so many vectors at once, and the first ones are the same however many follow
@@ -54,24 +49,30 @@ def closed_walk(anchors: Tensor) -> Tensor:
     return torch.stack([slerp(start, end, step / STEPS) for start, end in legs for step in range(STEPS)])
 
 
-def to_pixels(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as uint8 on the CPU."""
-    return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
+@torch.no_grad()
+def draw(
+    network: nn.Module,
+    z: Tensor,
+    batch_size: int = 1000,
+    convert: Callable[[Tensor], Tensor] = lambda images: images.float().cpu(),
+    each: Callable[[Sequence[Tensor]], Iterable[Tensor]] = iter,
+) -> Tensor:
+    """What a generator draws for latent vectors, in eval mode, so many at a time.
 
+    Args:
+        network: Takes (n, latent_dim) to images (n, C, H, W) in [-1, 1], on any device and in any dtype.
+        z: Latent vectors, (N, latent_dim).
+        batch_size: How many are drawn at once: memory.
+        convert: What is kept of a batch of images; by default all of it, as float32 on the CPU.
+        each: Goes through the batches, under a progress bar, say.
 
-def grid(pixels: Tensor, columns: int | None = None, padding: int = 2) -> Image.Image:
-    """One picture of uint8 images (N, 1, 28, 28); about as wide as high if `columns` is None."""
-    columns = columns or math.ceil(math.sqrt(len(pixels)))
-    return to_pil_image(make_grid(pixels, nrow=columns, padding=padding)[:1])  # gray: three alike
-
-
-def stacked(rows: Sequence[Tensor]) -> Image.Image:
-    """uint8 images without space between them: a row of (N, 1, 28, 28) below the other."""
-    return to_pil_image(torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1))
-
-
-def png(picture: Image.Image) -> bytes:
-    """As a PNG file's content."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+    Returns:
+        The converted images, (N, C, H, W).
+    """
+    weight = next(network.parameters(), z)
+    was_training = network.training
+    network.eval()
+    try:
+        return torch.cat([convert(network(batch.to(weight))) for batch in each(z.split(batch_size))])
+    finally:
+        network.train(was_training)

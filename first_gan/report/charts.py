@@ -1,4 +1,4 @@
-"""The curves of one run, over its updates, or of several, over their epochs, as plain values for reporting/templates/page.js."""
+"""The curves of one run, over its updates, or of several, over their epochs, as plain values for report/templates/page.js."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,12 @@ MOST_POINTS = 1000  # of a curve; beyond it each point is the mean of several ro
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric, its name for a person, and its color, a variable of page.css."""
+    """A metric, its name for a person, its color, a variable of page.css, and how to read it."""
 
     metric: str
     label: str
     color: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Chart:
 
     Args:
         title: With the unit.
-        note: How to read it.
+        note: How to read it; the notes of the curves that are shown follow.
         curves: What it shows.
         log: Whether the y axis is logarithmic.
         top: The highest value there can be, where that is known; the lowest is 0 then.
@@ -65,12 +66,12 @@ DISTANCE = Chart(
 )
 SCORES = Chart(
     "Fidelity and variety",
-    "Precision: do they look real? Recall, coverage: are all kinds there? Diversity: how far apart (real images: 1).",
+    "",
     (
-        Curve("val/precision", "precision", "d"),
-        Curve("val/recall", "recall", "third"),
+        Curve("val/precision", "precision", "d", "Precision: do they look real?"),
+        Curve("val/recall", "recall", "third", "Recall, coverage: are all kinds there?"),
         Curve("val/coverage", "coverage", "g"),
-        Curve(DIVERSITY, "diversity", "fourth"),
+        Curve(DIVERSITY, "diversity", "fourth", "Diversity: how far apart (real images: 1)."),
     ),
     top=1,
 )
@@ -99,7 +100,8 @@ def charts(run: Run) -> list[dict[str, Any]]:
                 _series(curve.label, curve.color, each, curve.color == "gray")
                 for curve, each in zip(curves, values, strict=True)
             ]
-            result.append(_chart(chart, "update", [int(row["step"]) for row in rows], series))
+            note = " ".join(filter(None, [chart.note, *(curve.note for curve in curves)]))
+            result.append(_chart(chart, note, "update", [int(row["step"]) for row in rows], series))
     return result
 
 
@@ -116,7 +118,7 @@ def compared(runs: Sequence[Run], labels: Sequence[str]) -> list[dict[str, Any]]
                 _series(label, COLORS[number % len(COLORS)], each, number >= len(COLORS))
                 for number, (label, each) in enumerate(zip(labels, values, strict=True))
             ]
-            result.append(_chart(chart, "epoch", x, series))
+            result.append(_chart(chart, chart.note, "epoch", x, series))
     return result
 
 
@@ -135,7 +137,7 @@ def _mean(group: Sequence[Mapping[str, float]]) -> Row:
 
 
 def _values(chart: Chart, values: Sequence[float | None]) -> list[float | None]:
-    """What a browser can draw: five digits of it; nothing where there is no number, or none that a log axis has."""
+    """What a browser can draw: five digits of it; nothing for NaN and infinity, or where a log axis has no place."""
 
     def drawn(value: float | None) -> float | None:
         if value is None or not math.isfinite(value) or (chart.log and value < LEAST):
@@ -149,10 +151,10 @@ def _series(label: str, color: str, values: list[float | None], dashed: bool) ->
     return {"label": label, "color": color, "values": values, "dashed": dashed}
 
 
-def _chart(chart: Chart, x_label: str, x: list[int], series: list[dict[str, Any]]) -> dict[str, Any]:
+def _chart(chart: Chart, note: str, x_label: str, x: list[int], series: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "title": chart.title,
-        "note": chart.note,
+        "note": note,
         "log": chart.log,
         "top": chart.top,
         "x_label": x_label,

@@ -1,5 +1,7 @@
 """The pages themselves: a run's report.html, and the comparison of several runs."""
 
+import itertools
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +18,10 @@ from first_gan.report.run import Run
 from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative, write_atomic
 
 HERE = Path(__file__).parent
-TILE = 28  # pixels of an image's side
 WALK_COLUMNS = 8
+# Pixels that pictures have at most; beyond, a page shows them smaller anyway.
+SHOWN_WIDTH = 484  # of a grid, in page.css; a smaller one is shown with its pixels
+GRID_WIDTH, WALK_WIDTH, PAIR_WIDTH = 640, 720, 90
 MOODS = {IMPROVING: "good", CONVERGED: "good", TOO_EARLY: "unsure"}  # of a verdict's badge; any other is bad
 COMPARED_SCORES = (
     ("FCD", FCD, "{:.1f}"),
@@ -44,11 +48,12 @@ def report(run: Run) -> str:
         mood=MOODS.get(run.diagnosis.verdict, "bad"),
         facts=_facts(run),
         frames=frames,
-        real=_picture(run.folder / "samples/real.png"),
+        real=_picture(run.folder / "samples/real.png", GRID_WIDTH),
         marks=marks,
         classes=_classes(run),
         pairs=_pairs(run),
         walk=_walk(run),
+        unlabelled=run.record is not None and len(run.record.classes) < 2 and math.isnan(run.history.last(FCD)),
         commands=_commands(run),
         data={"charts": charts(run), "marks": marks[1:], "frames": frames},
     )
@@ -68,7 +73,9 @@ def comparison(runs: Sequence[Run]) -> str:
             "label": label,
             "run": run,
             "mood": MOODS.get(run.diagnosis.verdict, "bad"),
-            "grid": _picture(run.frames[last]) if (last := max(run.frames, default=None)) is not None else None,
+            "grid": _picture(run.frames[last], GRID_WIDTH)
+            if (last := max(run.frames, default=None)) is not None
+            else None,
             "epoch": last,
             "scores": [form.format(run.history.last(metric)) for _, metric, form in COMPARED_SCORES],
         }
@@ -102,6 +109,7 @@ def _render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["digits"] = digits
+    environment.filters["pixels"] = lambda picture: "pixels" if picture["width"] <= SHOWN_WIDTH else ""
     assets = {
         name: Markup(
             (HERE / path).read_text(encoding="utf-8")
@@ -119,7 +127,7 @@ def _render(template: str, **context: Any) -> str:
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     epochs, rows = int(run.rows[-1]["epoch"]) + 1, run.options.get("data.train_rows")
-    images = f"{rows:,} images" if isinstance(rows, int) else f"{rows} images"
+    images = f"{rows:,} images" if isinstance(rows, int) else f"{'all' if rows is None else rows} images"
     facts = [
         ("data", f"{run.options.get('data.dataset')}, {images}"),
         ("trained", f"{epochs} epoch{'s' * (epochs > 1)}, {run.rows[-1]['step']:,} updates"),
@@ -136,16 +144,17 @@ def _frames(run: Run) -> list[dict[str, Any]]:
     """The fixed-noise grids with what is known of their epochs."""
     verdicts = dict(zip((int(means["epoch"]) + 1 for means in run.history.epochs), run.verdicts, strict=True))
     fcds = {int(row["epoch"]) + 1: row[FCD] for row in run.rows if FCD in row}
-    grids = run.grids()
+    grids = run.grids(width=GRID_WIDTH)
 
     def note(epoch: int) -> str:
         when = f"after epoch {epoch}" if epoch in verdicts else f"in epoch {epoch}, which was cut short"
         score = f"FCD {digits(fcds[epoch])}" + ", the best" * (epoch == run.best_epoch) if epoch in fcds else None
         return " · ".join(filter(None, ("before training" if epoch == 0 else when, score, verdicts.get(epoch))))
 
-    sources = pictures.frames(list(grids.values()))
+    sources = pictures.encoded(list(grids.values()), pictures.FRAMES_BYTES)
     return [
-        {"epoch": epoch, "source": source, "note": note(epoch)} for epoch, source in zip(grids, sources, strict=True)
+        {"epoch": epoch, "source": source, "note": note(epoch), "width": grid.width, "height": grid.height}
+        for (epoch, grid), source in zip(grids.items(), sources, strict=True)
     ]
 
 
@@ -165,37 +174,51 @@ def _marks(run: Run) -> list[dict[str, Any]]:
     return sorted(changes + best, key=lambda mark: mark["x"])
 
 
-def _classes(run: Run) -> list[dict[str, float | None]]:
-    """Each class's share of the samples, and of the data, or None where that is not known; empty where no judge told them."""
-    names = [f"val/class_{number}" for number in range(10)]
-    scored = next((row for row in reversed(run.rows) if names[0] in row), {})
-    of_data = run.record.classes if run.record is not None else []
+def _classes(run: Run) -> list[dict[str, Any]]:
+    """Each class's name and share of the samples, and of the data, or None where that is not known; empty where no judge told them."""
+    scored = next((row for row in reversed(run.rows) if "val/class_0" in row), {})
+    number = next(number for number in itertools.count() if f"val/class_{number}" not in scored)
+    names, of_data = (run.record.class_names, run.record.classes) if run.record is not None else ([], [])
     return [
-        {"generated": scored.get(name, 0.0), "data": of_data[number] if number < len(of_data) else None}
-        for number, name in enumerate(names if scored else [])
+        {
+            "name": names[each] if len(names) == number else str(each),
+            "generated": scored[f"val/class_{each}"],
+            "data": of_data[each] if len(of_data) == number else None,
+        }
+        for each in range(number)
     ]
 
 
-def _pairs(run: Run) -> list[tuple[str, float]]:
+def _pairs(run: Run) -> list[dict[str, Any]]:
     """Samples above their nearest training images, with the distances."""
-    strip = pictures.open_gray(run.folder / NEAREST)
-    if strip is None or run.record is None:
+    distances = [] if run.record is None else run.record.distances
+    strip = pictures.open_picture(run.folder / NEAREST, PAIR_WIDTH * len(distances)) if distances else None
+    if strip is None or strip.width < len(distances):
         return []
-    tiles = pictures.columns(strip, TILE)
-    return [(pictures.data_uri(tile, 90), far) for tile, far in zip(tiles, run.record.distances, strict=False)]
+    tiles = pictures.columns(strip, len(distances))
+    scale = -(-56 // tiles[0].width)  # small images are shown larger
+    return [
+        {"source": pictures.data_uri(tile, 90), "width": scale * tile.width, "height": scale * tile.height, "far": far}
+        for tile, far in zip(tiles, distances, strict=True)
+    ]
 
 
 def _walk(run: Run) -> dict[str, Any] | None:
     """The latent walk: a picture with a row of images for each step."""
-    strip = pictures.open_gray(run.folder / WALK)
-    if strip is None or run.record is None:
+    strip = pictures.open_picture(run.folder / WALK, WALK_WIDTH)
+    if strip is None or run.record is None or strip.width < WALK_COLUMNS:
         return None
-    return {"source": pictures.data_uri(strip), "steps": strip.height // TILE, "columns": WALK_COLUMNS}
+    (source,) = pictures.encoded([strip])
+    return {"source": source, "steps": strip.height // (strip.width // WALK_COLUMNS), "columns": WALK_COLUMNS}
 
 
-def _picture(path: Path) -> str | None:
-    image = pictures.open_gray(path)
-    return None if image is None else pictures.data_uri(image)
+def _picture(path: Path, width: int) -> dict[str, Any] | None:
+    """A picture with its size in pixels."""
+    image = pictures.open_picture(path, width)
+    if image is None:
+        return None
+    (source,) = pictures.encoded([image])
+    return {"source": source, "width": image.width, "height": image.height}
 
 
 def _commands(run: Run) -> list[tuple[str, str]]:

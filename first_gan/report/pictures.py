@@ -8,9 +8,11 @@ from pathlib import Path
 from PIL import Image
 
 MOST_FRAMES = 60
-FRAMES_BYTES = 1_500_000  # of a report's 3 MiB, encoded
+FRAMES_BYTES, PICTURE_BYTES = 1_500_000, 500_000  # of a report's 3 MiB, encoded: all frames, and any other picture
 MOST_SIDE = 16_383  # pixels that WebP can have
-QUALITIES = (80, 60, 40, 20, 5)  # of WebP: the first at which all frames fit; noise takes thrice a digit's bytes
+# WebP's quality, and how many times smaller: the first at which all fit. Noise takes thrice an image's bytes.
+LADDER = ((80, 1), (60, 1), (40, 1), (20, 1), (5, 1), (20, 2), (5, 2), (5, 4))
+GRAY = ("1", "L", "LA")  # modes
 
 
 def thinned(epochs: Sequence[int], keep: Collection[int | None] = (), most: int = MOST_FRAMES) -> list[int]:
@@ -29,30 +31,39 @@ def thinned(epochs: Sequence[int], keep: Collection[int | None] = (), most: int 
     return sorted(even | needed)
 
 
-def open_gray(path: Path) -> Image.Image | None:
-    """A picture of a run folder; None for one that is missing or broken."""
+def open_picture(path: Path, width: int = MOST_SIDE) -> Image.Image | None:
+    """A picture of a run folder, L or RGB, made smaller where it is wider; None for one that is missing, broken or huge."""
     try:
         with Image.open(path) as image:
-            return image.convert("L") if max(image.size) <= MOST_SIDE else None
+            picture = image.convert("L" if image.mode in GRAY else "RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
+    if picture.width > width:
+        picture = picture.resize((width, max(1, round(picture.height * width / picture.width))))
+    return picture if max(picture.size) <= MOST_SIDE else None
 
 
-def frames(images: Sequence[Image.Image]) -> list[str]:
-    """Grids as data URIs, as finely as `FRAMES_BYTES` allow."""
-    for quality in QUALITIES:
-        encoded = [data_uri(image, quality) for image in images]
-        if sum(map(len, encoded)) <= FRAMES_BYTES:
-            break
-    return encoded
+def encoded(images: Sequence[Image.Image], most: int = PICTURE_BYTES) -> list[str]:
+    """Pictures as data URIs, as finely as so many bytes for all of them allow."""
+    for quality, smaller in LADDER:
+        uris, left = list[str](), most
+        for image in images:
+            uris.append(data_uri(image.reduce(smaller), quality))
+            left -= len(uris[-1])
+            if left < 0:
+                break
+        else:
+            return uris
+    return [data_uri(image.reduce(8), 5) for image in images]
 
 
-def data_uri(image: Image.Image, quality: int = QUALITIES[0]) -> str:
+def data_uri(image: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=quality, method=2)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def columns(strip: Image.Image, width: int) -> list[Image.Image]:
-    """A strip, cut into pictures of this width."""
-    return [strip.crop((left, 0, left + width, strip.height)) for left in range(0, strip.width, width)]
+def columns(strip: Image.Image, count: int) -> list[Image.Image]:
+    """A strip, cut into so many pictures of one width."""
+    width = strip.width // count
+    return [strip.crop((left, 0, left + width, strip.height)) for left in range(0, count * width, width)]

@@ -3,8 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from PIL import Image
 
 from first_gan.diagnosis.history import FCD, History
 from first_gan.diagnosis.rules import Diagnosis, diagnose, verdict_of
-from first_gan.report.pictures import MOST_FRAMES, open_gray, thinned
+from first_gan.report.pictures import MOST_FRAMES, MOST_SIDE, open_picture, thinned
 from first_gan.run.folder import RECORD, SIGNATURE, RunFolderError, read_rows
+from first_gan.run.names import flat
 
 Row = dict[str, float]
 
@@ -28,9 +28,10 @@ class Record:
         updates: Done when it was written.
         seconds: Training time; that of earlier parts of a resumed run included, if they were not killed.
         images: Trained on, likewise.
-        classes: Each class's share of the training images.
+        classes: Each class's share of the training images; fewer than two where they are not labelled.
         distances: From the samples of report/nearest.png to their nearest training images, in pixels of [0, 1] (L2).
         real_distance: The same from real images to others; the median.
+        class_names: Of the classes; empty where they have none but their numbers.
     """
 
     updates: int
@@ -39,6 +40,7 @@ class Record:
     classes: list[float]
     distances: list[float]
     real_distance: float
+    class_names: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":
@@ -47,9 +49,12 @@ class Record:
             kept = json.loads(path.read_text(encoding="utf-8"))
             classes, distances = list(map(float, kept["classes"])), list(map(float, kept["distances"]))
             seconds, real_distance = float(kept["seconds"]), float(kept["real_distance"])
+            names = kept.get("class_names", [])  # which earlier records lack
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                return None
             if not all(map(math.isfinite, (*classes, *distances, seconds, real_distance))):
                 return None
-            return cls(int(kept["updates"]), seconds, int(kept["images"]), classes, distances, real_distance)
+            return cls(int(kept["updates"]), seconds, int(kept["images"]), classes, distances, real_distance, names)
         except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return None
 
@@ -62,7 +67,7 @@ class Run:
         folder: The run folder.
         header: The comment lines of config.yaml: git revision, start, versions, device.
         config: The options as YAML, as they were resolved.
-        options: The same by name: `model.lr_d`.
+        options: The same by name: `model.lr_d`, `model.generator.widths`.
         rows: Of metrics.csv, in order.
         skipped: Lines of metrics.csv that could not be read.
         record: What the run left for its report when it ended (see callbacks/report.py); None if it was killed or goes on.
@@ -143,21 +148,16 @@ class Run:
         found = ((re.fullmatch(r"epoch_(\d+)\.png", path.name), path) for path in self.folder.glob("samples/*.png"))
         return dict(sorted((int(match[1]), path) for match, path in found if match))
 
-    def grids(self, most: int = MOST_FRAMES) -> dict[int, Image.Image]:
-        """At most so many of the sample grids, evenly spread, the best epoch's among them; broken ones are left out."""
+    def grids(self, most: int = MOST_FRAMES, width: int = MOST_SIDE) -> dict[int, Image.Image]:
+        """At most so many of the sample grids, evenly spread, the best epoch's among them, made smaller where they are wider.
+
+        Broken ones are left out.
+        """
         shown = thinned(list(self.frames), [self.best_epoch], most)
-        return {epoch: grid for epoch in shown if (grid := open_gray(self.frames[epoch])) is not None}
+        return {epoch: grid for epoch in shown if (grid := open_picture(self.frames[epoch], width)) is not None}
 
     @cached_property
     def best_epoch(self) -> int | None:
         """The epoch of lowest FCD; None where none was scored."""
         scored = {int(row["epoch"]) + 1: row[FCD] for row in self.rows if math.isfinite(row.get(FCD, math.nan))}
         return min(scored, key=scored.__getitem__, default=None)
-
-
-def flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options by dotted name."""
-    result: dict[str, Any] = {}
-    for name, value in options.items():
-        result |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return result

@@ -1,0 +1,124 @@
+"""The report of other images than MNIST's: in color, of any size, of any classes or none."""
+
+import base64
+import html
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from first_gan.report.page import comparison
+from first_gan.report.run import Record, Run
+from first_gan.run.folder import NEAREST, RECORD, WALK
+from tests.made_runs import end_run, make_run, save_noise
+from tests.test_reporting import FOLDER, data_of, report_of
+
+
+def section_of(page: str, name: str) -> str:
+    """One section of a page; an empty string where it has none."""
+    return page.partition(f'<section id="{name}">')[2].split("</section>")[0]
+
+
+def pictures_in(part: str) -> list[Image.Image]:
+    """The pictures that a part of a page shows, in order."""
+    encoded = re.findall(r"data:image/webp;base64,([\w+/=]+)", part)
+    return [Image.open(io.BytesIO(base64.b64decode(each))) for each in encoded]
+
+
+@pytest.mark.parametrize(("tile", "channels"), [(28, 1), (64, 1), (16, 3), (32, 3), (128, 3)])
+def test_pictures_of_any_size_and_color_are_shown_whole(tile: int, channels: int) -> None:
+    side = 8 * (tile + 2) + 2
+    make_run(FOLDER, side=side, channels=channels)
+    end_run(FOLDER, "ab", tile, channels, pairs=5)
+    save_noise(FOLDER / "samples/real.png", (channels, 2 * (tile + 2) + 2, side))  # of few images
+    page = report_of(FOLDER)
+    frame, real = pictures_in(section_of(page, "samples"))
+    assert (frame.size, real.size) == (
+        (min(side, 640),) * 2,
+        (min(side, 640), round(min(side, 640) * (2 * tile + 6) / side)),
+    )
+    pairs = pictures_in(section_of(page, "nearest"))
+    assert [pair.size for pair in pairs] == [(min(tile, 90), 2 * min(tile, 90))] * 5
+    (walk,) = pictures_in(section_of(page, "walk"))
+    assert walk.size == (8 * tile, 48 * tile) or (tile > 32 and 6 * walk.width == walk.height)  # large noise is shrunk
+    assert 'data-steps="48"' in page
+    for picture, path in ((frame, "samples/epoch_0004.png"), (walk, WALK), (pairs[0], NEAREST)):
+        red, _, blue = (np.asarray(each, dtype=int) for each in picture.convert("RGB").split())
+        assert (np.abs(red - blue).mean() > 5) == (channels == 3), path
+    shown = re.findall(r'width="(\d+)" height="(\d+)"', page)
+    assert [int(width) / int(height) for width, height in shown] == [
+        pytest.approx(picture.width / picture.height) for picture in (frame, real, *pairs)
+    ]
+    comparing = comparison([Run.read(FOLDER), Run.read(FOLDER)])
+    assert [picture.size for picture in pictures_in(comparing)] == [frame.size] * 2
+
+
+def test_large_noise_in_color_fits() -> None:
+    make_run(FOLDER, epochs=60, side=8 * 66 + 2, channels=3)
+    end_run(FOLDER, "ab", 64, 3)
+    assert len(report_of(FOLDER)) < 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize("number", [2, 4, 10, 60])
+def test_classes_are_shown_by_name_with_their_shares(number: int) -> None:
+    names = [f"kind <{each}>" for each in range(number)]
+    make_run(FOLDER)
+    end_run(FOLDER, names)
+    classes = section_of(report_of(FOLDER), "classes")
+    assert re.findall(r"<b>(.*?)</b>", classes) == [html.escape(name) for name in names]
+    total = number * (number + 1) / 2
+    shares = [(100 * (number - each) / total, 100 * (each + 1) / total) for each in range(number)]
+    titles = [
+        f"{name}: {drawn:.1f} % of the samples, {real:.1f} % of the data"
+        for name, (drawn, real) in zip(names, shares, strict=True)
+    ]
+    assert re.findall(r'<div title="(.*?)">', classes) == [html.escape(title) for title in titles]
+    label = re.search(r'aria-label="(.*?)"', classes)
+    assert label is not None
+    assert "0 to 9" not in label[1]
+    for name, (drawn, real) in zip(names, shares, strict=True):
+        assert f"{name} {drawn:.1f} and {real:.1f}" in html.unescape(label[1])
+
+
+def test_classes_without_names_have_their_numbers() -> None:
+    make_run(FOLDER)
+    end_run(FOLDER, "abcd")
+    kept = json.loads((FOLDER / RECORD).read_text())
+    assert kept["class_names"] == ["a", "b", "c", "d"]
+    for names in ([], ["of", "another", "run"]):
+        (FOLDER / RECORD).write_text(json.dumps(kept | {"class_names": names}))
+        assert re.findall(r"<b>(.*?)</b>", section_of(report_of(FOLDER), "classes")) == ["0", "1", "2", "3"]
+    del kept["class_names"]  # as earlier versions wrote it
+    (FOLDER / RECORD).write_text(json.dumps(kept))
+    record = Record.read(FOLDER / RECORD)
+    assert record is not None
+    assert record.class_names == []
+    (FOLDER / RECORD).write_text(json.dumps(kept | {"class_names": ["a", 1]}))
+    assert Record.read(FOLDER / RECORD) is None
+
+
+@pytest.mark.parametrize("names", [[], ["all"]])
+def test_a_run_without_labels_says_so_and_shows_everything_else(names: list[str]) -> None:
+    make_run(FOLDER, side=242, channels=3)
+    end_run(FOLDER, names, tile=32, channels=3)
+    page = report_of(FOLDER)
+    assert page.count("The training images have no labels, so there is no FCD and no count of classes.") == 1
+    assert 'id="classes"' not in page
+    for present in ("samples", "curves", "nearest", "walk", "run"):
+        assert section_of(page, present)
+    assert "best FCD" not in section_of(page, "curves")
+    (variety,) = (chart for chart in data_of(page)["charts"] if chart["title"] == "Fidelity and variety")
+    assert variety["note"] == "Diversity: how far apart (real images: 1)."
+
+
+def test_a_run_with_labels_or_one_that_goes_on_is_not_said_to_have_none() -> None:
+    make_run(FOLDER)
+    end_run(FOLDER, [])
+    assert "have no labels" in report_of(FOLDER)
+    (FOLDER / RECORD).unlink()  # not known before the end
+    assert "have no labels" not in report_of(FOLDER)
+    end_run(FOLDER, "ab")
+    assert "have no labels" not in report_of(FOLDER)
