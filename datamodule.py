@@ -1,40 +1,38 @@
-"""MNIST and its relatives as a LightningDataModule: one uint8 tensor on the training device, minibatches by index.
+"""MNIST, its relatives or your own pictures as a LightningDataModule: minibatches of (images, labels), on the training device.
 
 Try it: `python train.py --data.dataset digits --fast_dev_run true`
 """
 
-import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from first_gan.data import FOLDERS, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, DataError, idx
+from first_gan.data import FOLDERS, TRAIN_ROWS, DataError, ImageSet, ImageShape, idx
 from first_gan.data.digits import make_digits
 from first_gan.data.download import download
+from first_gan.data.loader import EpochOrder, MinibatchLoader
+from first_gan.data.sources import OWN, read
 
-DatasetName = Literal["mnist", "fashion_mnist", "kmnist", "digits", "auto"]
-SHUFFLE_STREAM = 1  # keeps the shuffle's random stream apart from the noise's, which has the same seed and epoch
+DatasetName = Literal["mnist", "fashion_mnist", "kmnist", "digits", "auto", "folder", "npz"]
 
 
 class MNISTDataModule(LightningDataModule):
-    """The training images of one dataset, shuffled anew each epoch.
+    """The images of one dataset; those to train on are shuffled anew each epoch.
 
     Args:
-        dataset: mnist, fashion_mnist, kmnist (all three on disk or downloaded), digits (built in, needs no network), or
-            auto: mnist if it can be had, else digits, with a warning.
+        dataset: mnist, fashion_mnist, kmnist (all three on disk or downloaded), digits (built in, needs no network), auto:
+            mnist if it can be had, else digits, with a warning; folder: pictures, in subfolders by class or not; npz: a
+            numpy file with images, and labels or not.
         data_dir: Folder in torchvision's layout or with the four IDX files, gzipped or not; where downloads go. By
-            default the environment variable MNIST_DIR (mnist and auto alone), else `data`.
+            default the environment variable MNIST_DIR (mnist and auto alone), else `data`. Of folder and npz the place itself.
         batch_size: Images per minibatch and process; 1 to 60000.
-        train_rows: How many rows of the training set are trained on, from the first; 1 to 60000.
-        seed: With the epoch, decides the shuffle; at least 0.
-        limit: Minibatches of an epoch that are trained on: a number, or a share of them as a float in [0, 1]; None for all.
-        steps_per_execution: Minibatches that the loader hands out at once.
+        train_rows: How many rows of the training set are trained on, from the first; None for all.
+        image_size: Side that pictures are scaled and cropped to, for folder and npz; 8 to 256; None leaves them as they are.
+        seed: With the epoch, decides the shuffle; at least 0; None takes torch's seed.
 
     Raises:
         ValueError: An option is outside its legal range; the message names both.
@@ -45,32 +43,61 @@ class MNISTDataModule(LightningDataModule):
         dataset: DatasetName = "mnist",
         data_dir: str | None = None,
         batch_size: int = 128,
-        train_rows: int = TRAIN_ROWS,
-        seed: int = 0,
-        limit: int | float | None = None,
-        steps_per_execution: int = 1,
+        train_rows: int | None = None,
+        image_size: int | None = None,
+        seed: int | None = None,
     ) -> None:
         super().__init__()
-        if dataset not in (*FOLDERS, "auto"):
-            raise ValueError(f"data.dataset must be one of {', '.join(FOLDERS)} or auto, got {dataset}")
+        seed = torch.initial_seed() if seed is None else seed
+        if dataset not in (*FOLDERS, "auto", *OWN):
+            raise ValueError(f"data.dataset must be one of {', '.join(FOLDERS)}, auto, folder or npz, got {dataset}")
         if not 1 <= batch_size <= TRAIN_ROWS:
             raise ValueError(f"data.batch_size must be 1 to {TRAIN_ROWS}, got {batch_size}")
-        if not 1 <= train_rows <= TRAIN_ROWS:
-            raise ValueError(f"data.train_rows must be 1 to {TRAIN_ROWS}, got {train_rows}")
+        if image_size is not None and (dataset not in OWN or not 8 <= image_size <= 256):
+            raise ValueError(f"data.image_size must be 8 to 256, and goes with folder and npz alone, got {image_size}")
+        if dataset in OWN and data_dir is None:
+            raise ValueError(
+                f"data.data_dir must name the {'folder of pictures' if dataset == 'folder' else '.npz file'}"
+            )
         self.save_hyperparameters(logger=False)
-        self.batch_size, self.train_rows, self.seed = batch_size, train_rows, seed
-        self.limit, self.steps_per_execution = limit, steps_per_execution
+        self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
         self.dataset: str = dataset
         self.data_dir, self.data_dir_from = _data_dir(dataset, data_dir)
         self.own_dir = Path(data_dir or "data").expanduser()  # never MNIST_DIR: what is rendered does not go there
         self.fallback_reason = ""  # why `auto` became the digits
-        self.images, self.labels = torch.empty(0), torch.empty(0)  # the training set, all 60,000 rows
-        self.train_images = torch.empty(0)
+        self._images: ImageSet | None = None
+        self._train_rows = train_rows
+        if dataset not in OWN:
+            self._check_train_rows(TRAIN_ROWS)
 
     @property
     def folder(self) -> Path:
         """Where the dataset lies, once it is known which one it is."""
         return self.own_dir if self.dataset == "digits" else self.data_dir
+
+    @property
+    def images(self) -> ImageSet:
+        """The whole dataset; fetched and read where that was not done yet."""
+        if self._images is None:
+            self.prepare_data()
+            self.setup()
+        assert self._images is not None
+        return self._images
+
+    @property
+    def train_rows(self) -> int:
+        """How many images are trained on."""
+        return self._train_rows or (len(self.images.train) if self.dataset in OWN else TRAIN_ROWS)
+
+    @property
+    def train_images(self) -> Tensor:
+        """The images that are trained on, uint8, (train_rows, C, H, W)."""
+        return self.images.train[: self.train_rows]
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Channels, height and width; known before they are read, but for your own pictures."""
+        return self.images.shape if self.dataset in OWN else (1, 28, 28)
 
     def prepare_data(self) -> None:
         """Fetches what is not on disk yet.
@@ -78,6 +105,8 @@ class MNISTDataModule(LightningDataModule):
         Raises:
             DataError: The dataset cannot be had, or what is on disk is not it.
         """
+        if self.dataset in OWN:
+            return
         if self.dataset == "digits":
             if idx.find(self.own_dir, "digits") is None:
                 make_digits(self.own_dir)
@@ -103,110 +132,46 @@ class MNISTDataModule(LightningDataModule):
             ) from error
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads and checks the four files; `auto` becomes the dataset that was found."""
-        if not self.train_images.numel():
+        """Reads and checks the images; `auto` becomes the dataset that was found.
+
+        Raises:
+            DataError: They are not there, or not what they should be.
+        """
+        if self._images is None:
             if self.dataset == "auto":
                 self.dataset = "mnist" if idx.find(self.data_dir, "mnist") else "digits"
-            paths = idx.find(self.folder, self.dataset)
-            if paths is None:
+            images = read(self.dataset, self.folder, self.image_size)
+            if images is None and self.dataset in OWN:
+                raise DataError(f"--data.data_dir: there is nothing at {self.folder}")
+            if images is None:
                 raise DataError(f"{self.folder} holds no {self.dataset}; prepare_data() fetches it")
-            arrays = idx.read_dataset(paths)
-            self.images, self.labels = arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS]
-            self.train_images = self.images[: self.train_rows]
+            self._check_train_rows(len(images.train))
+            self._images = images
 
-    def train_dataloader(self) -> "MinibatchLoader":
-        """Minibatches (N, 1, 28, 28) in [-1, 1], on the device that trains, a few at a time."""
-        assert self.trainer is not None
-        device = self.trainer.strategy.root_device
-        shuffle = EpochShuffle(len(self.train_images), self.seed, self.trainer.global_rank, self.trainer.world_size)
-        images = self.train_images.to(device)
-        return MinibatchLoader(images, self.batch_size, shuffle, self.steps_per_execution, self.limit)
+    def train_dataloader(self) -> MinibatchLoader:
+        """Minibatches of (images, labels), shuffled by seed and epoch."""
+        return self._loader(self.train_images, self.images.train_labels[: self.train_rows], self.seed)
 
+    def val_dataloader(self) -> MinibatchLoader:
+        """The last sixth of the training set, in order: of MNIST rows 50,000 to 59,999, which `train_rows` 50000 holds out."""
+        rows = self.images.validation
+        return self._loader(self.images.train[rows], self.images.train_labels[rows], None)
 
-class EpochShuffle:
-    """The order of one rank's images: its slice of a shuffle that (seed, epoch) decides alike on every rank.
+    def test_dataloader(self) -> MinibatchLoader:
+        """The test set, in order."""
+        return self._loader(self.images.test, self.images.test_labels, None)
 
-    Every rank gets equally many, so that none waits for another at the end: up to world_size - 1 images, other ones each
-    epoch, are left out. Lightning calls `set_epoch`.
-    """
+    def _loader(self, images: Tensor, labels: Tensor, seed: int | None) -> MinibatchLoader:
+        device, rank, world_size = torch.device("cpu"), 0, 1
+        if self.trainer is not None:
+            device = self.trainer.strategy.root_device
+            rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        order = EpochOrder(len(images), seed, rank, world_size)
+        return MinibatchLoader(images.to(device), labels.to(device), self.batch_size, order)
 
-    def __init__(self, rows: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.rows, self.seed, self.rank, self.world_size = rows, seed, rank, world_size
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.rows // self.world_size
-
-    def indices(self) -> Tensor:
-        """int64 row numbers, (len(self),)."""
-        entropy = np.random.SeedSequence([self.seed, self.epoch], spawn_key=(SHUFFLE_STREAM,))
-        generator = torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
-        order = torch.randperm(self.rows, generator=generator)
-        return order[self.rank :: self.world_size][: len(self)]
-
-
-class Minibatches:
-    """A few successive minibatches of float32 images (N, 1, 28, 28) in [-1, 1], each made when its turn comes.
-
-    Args:
-        images: uint8, (rows, 1, 28, 28).
-        rows: int64 row numbers of all images of the minibatches, in order.
-        batch_size: Images per minibatch; the last one may be smaller.
-    """
-
-    def __init__(self, images: Tensor, rows: Tensor, batch_size: int) -> None:
-        self.images, self.rows, self.batch_size = images, rows, batch_size
-
-    def __iter__(self) -> Iterator[Tensor]:
-        for rows in self.rows.split(self.batch_size):
-            yield scale(self.images[rows])
-
-
-class MinibatchLoader:
-    """Iterates over an epoch of images that lie on the device as uint8, a few minibatches at a time.
-
-    Args:
-        images: uint8, (rows, 1, 28, 28).
-        batch_size: Images per minibatch; the epoch's last one may be smaller.
-        sampler: The order of an epoch; under this name Lightning tells it the epoch.
-        steps_per_execution: Minibatches per item; the last item may hold fewer.
-        limit: Minibatches of an epoch: a number, or a share of them as a float; None for all.
-    """
-
-    def __init__(
-        self,
-        images: Tensor,
-        batch_size: int,
-        sampler: EpochShuffle,
-        steps_per_execution: int = 1,
-        limit: int | float | None = None,
-    ) -> None:
-        self.images, self.batch_size, self.sampler = images, batch_size, sampler
-        self.updates_per_epoch = limited(math.ceil(len(sampler) / batch_size), limit)
-        self.steps_per_execution = min(steps_per_execution, self.updates_per_epoch)
-
-    def __len__(self) -> int:
-        return math.ceil(self.updates_per_epoch / self.steps_per_execution)
-
-    def __iter__(self) -> Iterator[Minibatches]:
-        rows = self.sampler.indices()[: self.updates_per_epoch * self.batch_size].to(self.images.device)
-        for part in rows.split(self.batch_size * self.steps_per_execution):
-            yield Minibatches(self.images, part, self.batch_size)
-
-
-def limited(minibatches: int, limit: int | float | None) -> int:
-    """How many of an epoch's minibatches a limit leaves, as Lightning counts them."""
-    if limit is None:
-        return minibatches
-    return min(limit, minibatches) if isinstance(limit, int) else int(minibatches * limit)
-
-
-def scale(images: Tensor) -> Tensor:
-    """uint8 pixels 0 to 255 as float32 in [-1, 1]."""
-    return images.float().div_(127.5).sub_(1.0)
+    def _check_train_rows(self, most: int) -> None:
+        if self._train_rows is not None and not 1 <= self._train_rows <= most:
+            raise ValueError(f"data.train_rows must be 1 to {most}, got {self._train_rows}")
 
 
 def _data_dir(dataset: str, data_dir: str | None) -> tuple[Path, str]:

@@ -10,18 +10,15 @@ if __name__ == "__main__":
 
 import logging
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from filelock import FileLock
 from jsonargparse import Namespace
-from pytorch_lightning import LightningModule, Trainer, seed_everything
-from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.panel import Panel
@@ -33,11 +30,13 @@ from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard
 from first_gan.callbacks.messages import RunMessages, how_to_resume
 from first_gan.callbacks.metrics import MetricsLogger, TrainingDiverged
+from first_gan.callbacks.process import OwnProcess, WaitForAll
 from first_gan.callbacks.progress import TrainingProgress
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ReportWriter
 from first_gan.callbacks.samples import SampleGrids
 from first_gan.data import DataError
+from first_gan.data.sources import OWN, cache_folder
 from first_gan.run import checkpoints, cli
 from first_gan.run import folder as run_folder
 from first_gan.run.checkpoints import AtomicCheckpointIO
@@ -47,11 +46,15 @@ from first_gan.run.options import (
     as_defaults,
     build_parser,
     check_batches,
+    check_networks,
     check_trainer_options,
-    what_must_not_change,
+    device_name,
+    fixed_options,
+    typed_checkpoint,
+    typed_network,
 )
 from first_gan.run.stopping import STOP
-from first_gan.scores.judge import SHIPPED, JudgeError, judge_of
+from first_gan.scores.judge import SHIPPED, JudgeError, fingerprint, judge_of
 from gan_module import GAN
 
 
@@ -70,10 +73,12 @@ def train(argv: Sequence[str]) -> int:
     hush()
     # Lightning sets it, for programs that fork; with it torch loads the GPU driver's library anew at every optimizer step.
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-    parser = build_parser()
-    options = parser.parse(argv)
+    parser = build_parser(GAN, MNISTDataModule)
+    options = typed_checkpoint(argv)  # the run that is resumed, whose own options come before those that are typed
+    if options.ckpt_path is None:
+        options = parser.parse(argv)
     checkpoint_path, folder, checkpoint = None, None, None
-    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    is_rank_zero = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     try:
         if options.ckpt_path is not None:
             checkpoint_path = run_folder.find_checkpoint(options.ckpt_path, expand(options.default_root_dir))
@@ -81,33 +86,36 @@ def train(argv: Sequence[str]) -> int:
             folder = run_folder.folder_of(checkpoint_path)
             options = resumed_options(parser, argv, folder, checkpoint)
         gan, data, quality, health = build_parts(options)
-        arguments, probe = check_trainer_options(options, gan)
-        check_batches(options, probe.world_size)
-        if first:  # fetched and read before a run folder is claimed: bad data leaves nothing behind
-            fetch(data, options)
-        kept = what_must_not_change(options, probe.world_size)
-        health.options = kept | {"max_epochs": options.max_epochs}
+        arguments, validated_trainer = check_trainer_options(options, gan.d_steps)
+        processes = validated_trainer.world_size
+        check_batches(options, data.train_rows, processes)
+        if is_rank_zero:  # fetched and read before a run folder is claimed: bad data leaves nothing behind
+            fetch(data)
+        options.data.dataset, options.data.data_dir = data.dataset, str(data.folder)
+        options.data.train_rows = data.train_rows
+        fixed = fixed_options(options, processes, fingerprint(data.images) if data.dataset in OWN else None)
+        health.options = fixed | {"max_epochs": options.max_epochs}
         if checkpoint_path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
-            checkpoints.check_resumable(checkpoint_path, checkpoint, kept, *limits)
+            checkpoints.check_resumable(checkpoint_path, checkpoint, fixed, *limits)
             checkpoints.check_weights(checkpoint_path, checkpoint, gan.state_dict())
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
-        if first and quality.every_n_epochs and not (options.fast_dev_run and data.dataset not in SHIPPED):
-            quality.judge = judge_of(data.dataset, data.images, data.labels, data.folder)
+        if is_rank_zero:
+            judged(quality, data, may_train=not options.fast_dev_run)
+            health.real = data.train_images
         lock = None
-        if first and not options.fast_dev_run:
+        if is_rank_zero and not options.fast_dev_run:
             options.ckpt_path = options.max_time = None  # of this process, not of the run
-            folder, lock = open_folder(folder, options, parser.dump(options, skip_unset=False), probe)
+            config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer)
+            folder, lock = run_folder.open_run(folder, expand(options.default_root_dir), config, device)
     except JudgeError as error:
         raise UserError(f"{error}\nto train without scores: --quality.every_n_epochs 0") from error
     except (DataError, RunFolderError) as error:
         raise UserError(str(error)) from error
     updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     try:
-        parts = outputs(folder if first else None, kept, quality, health, updates, options.enable_progress_bar)
-        trainer = Trainer(**arguments, **parts)
-        if options.fast_dev_run:  # Lightning takes its N for optimizer steps
-            trainer.fit_loop.epoch_loop.max_steps = int(options.fast_dev_run) * (gan.d_steps + 1)
+        callbacks, loggers = outputs(folder if is_rank_zero else None, fixed, data, quality, health, updates, options)
+        trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
         code = fit(trainer, gan, data, health, folder, checkpoint_path)
         if code == 0 and gan.updates == (updates or 0):
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
@@ -129,19 +137,27 @@ def hush() -> None:
     warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint.*")  # the Timer of --max_time
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # epoch ends are logged too
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own, of torch's pytree
+    warnings.filterwarnings("ignore", message=".*have no `validation_step`.*")  # a GAN has none
 
 
 def resumed_options(
     parser: cli.Parser, argv: Sequence[str], folder: Path | None, checkpoint: dict[str, Any]
 ) -> Namespace:
     """The options of the run that is resumed, with what is typed now over them."""
+    kept = checkpoint.get("options")
+    if not isinstance(kept, dict):
+        raise UserError("--ckpt_path: the checkpoint is not of train.py, so it does not hold the run's options")
+    config = None if folder is None else folder / run_folder.CONFIG
+    check_networks(kept, argv)
+    if config is not None:
+        check_networks(run_folder.read_config(config), argv)
     try:
-        parser.set_defaults(as_defaults(checkpoint["options"]))
+        parser.set_defaults(as_defaults(kept))
     except KeyError as error:
         raise UserError(f"--ckpt_path: the checkpoint is of another version of this program: {error}") from error
-    options = parser.parse(argv, base=None if folder is None else str(folder / "config.yaml"))
+    options = parser.parse(argv, base=None if config is None else str(config))
     if options.data.dataset == "auto":
-        options.data.dataset = checkpoint["options"]["data.dataset"]
+        options.data.dataset = kept["data.dataset"]
     if os.environ.get("MNIST_DIR") and not Path(options.data.data_dir or "").is_dir():
         options.data.data_dir = None  # the images moved, and MNIST_DIR says where to
     if options.fast_dev_run:
@@ -157,99 +173,81 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonito
     seed_everything(seed, verbose=False)
     expand(options.data.data_dir)
     try:
-        loading = {"limit": options.limit_train_batches, "steps_per_execution": options.model.steps_per_execution}
-        data = MNISTDataModule(**options.data, seed=seed, **loading)
+        data = MNISTDataModule(**options.data, seed=seed)
         quality, health = QualityMonitor(**options.quality, seed=seed), HealthMonitor(**options.health, seed=seed)
-        return GAN(**options.model, seed=seed), data, quality, health
+        networks = {name: typed_network(options.model[name]) for name in ("generator", "discriminator")}
+        gan = GAN(**{**vars(options.model), **networks}, image_shape=data.image_shape, seed=seed)
     except ValueError as error:
         raise UserError(f"--{error}") from error
     except (RuntimeError, TypeError, OverflowError) as error:  # what torch says of sizes beyond memory and int64
         raise UserError(f"the networks cannot be made: {str(error).splitlines()[0]}") from error
+    gan.configure_model()
+    return gan, data, quality, health
 
 
-def fetch(data: MNISTDataModule, options: Namespace) -> None:
-    """Fetches and reads the images; the options then name what was found."""
+def fetch(data: MNISTDataModule) -> None:
+    """Fetches and reads the images; says if they are not the ones that were wished for."""
     data.prepare_data()
     data.setup("fit")
     if data.fallback_reason:
         reason = f"MNIST could not be had, so this run trains on the BUILT-IN DIGITS.\n({data.fallback_reason})\n"
         ways = "For MNIST: name a folder with its four IDX files by --data.data_dir or MNIST_DIR."
         Console(stderr=True).print(Panel(reason + ways, title="NOT MNIST", style="bold yellow", expand=False))
-    options.data.dataset, options.data.data_dir = data.dataset, str(data.folder)
 
 
-def open_folder(folder: Path | None, options: Namespace, config: str, probe: Trainer) -> tuple[Path, FileLock]:
-    """Claims a run folder where none is resumed, locks it, and writes its config.yaml.
-
-    Raises:
-        RunFolderError: The folder cannot be written, or another process trains there.
-    """
-    fresh = folder is None
-    folder = folder or run_folder.claim(expand(options.default_root_dir))
-    try:
-        lock = run_folder.lock(folder)
-        run_folder.write_config(folder, config, device_name(probe.strategy.root_device))
-    except OSError as error:
-        if fresh:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise RunFolderError(f"{folder} cannot be written: {error.strerror}") from error
-    return folder, lock
-
-
-def device_name(device: torch.device) -> str:
-    """`cuda NVIDIA H100`, `cpu 2 threads`."""
-    if device.type == "cpu":
-        return f"cpu {torch.get_num_threads()} threads"
-    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+def judged(quality: QualityMonitor, data: MNISTDataModule, may_train: bool) -> None:
+    """Gives the scores their judge, which is trained first for a dataset that has none yet, and the real images."""
+    if not quality.every_n_epochs:
+        return
+    if len(data.images.classes) < 2:
+        print("The images are not labelled, so no judge can be trained: no FCD and other scores, but their diversity.")
+    elif may_train or data.dataset in SHIPPED:
+        quality.judge = judge_of(data.dataset, data.images, cache_folder(data.dataset, data.folder))
+        quality.images = data.images
 
 
 def outputs(
     folder: Path | None,
-    kept: dict[str, Any],
+    fixed: dict[str, Any],
+    data: MNISTDataModule,
     quality: QualityMonitor,
     health: HealthMonitor,
     updates: int | None,
-    show_progress: bool | None,
-) -> dict[str, Any]:
-    """The Trainer's callbacks, loggers and plugins.
+    options: Namespace,
+) -> tuple[list[Callback], list[Logger]]:
+    """The Trainer's callbacks and loggers.
 
     Args:
         folder: The run folder; None on all processes but the first, and where nothing is kept.
-        kept: Options that a checkpoint holds, so that a resumed run has them alike.
+        fixed: Options that a checkpoint holds, so that a resumed run has them alike.
+        data: The images.
         quality: Who scores the generator.
         health: Who diagnoses the run.
         updates: How many updates a resumed run has done.
-        show_progress: False for no bar.
+        options: All options.
     """
-    metrics = MetricsLogger()
+    metrics, seed = MetricsLogger(), options.seed_everything
+    real = health.real  # of the first process alone, which draws
     callbacks: list[Any] = [
-        LambdaCallback(on_train_start=stop_between_steps),
+        OwnProcess(),
         metrics,
-        SampleGrids(folder, kept["seed_everything"]),
+        SampleGrids(folder, seed, real),
         quality,
     ]
-    if show_progress is not False:
+    if options.enable_progress_bar is not False:
         callbacks.append(TrainingProgress(metrics, quality))
     callbacks.append(health)
-    loggers: list[Any] = []
+    loggers: list[Logger] = []
     if folder is not None:
         first_update = None if updates is None else updates + 1
-        history = MetricsCSV(folder, first_update)
-        health.keep(folder, history)
-        loggers = [RunTensorBoard(folder, first_update), history]
-        callbacks += [Curves(folder), ReportWriter(folder, history, metrics, kept["seed_everything"])]
+        health.folder = folder
+        loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
+        callbacks += [Curves(folder), ReportWriter(folder, seed, data.images, data.train_rows)]
     callbacks.append(RunMessages(folder, metrics, quality, health))
-    callbacks.append(EpochCheckpoint(folder or Path(), kept, quality))
-    # The other processes would end while the first still writes; Lightning takes that for a failure where they end with a code.
-    callbacks.append(LambdaCallback(on_train_end=lambda trainer, gan: trainer.strategy.barrier()))
-    return {"callbacks": callbacks, "logger": loggers or False, "plugins": [AtomicCheckpointIO()]}
-
-
-def stop_between_steps(trainer: Trainer, gan: LightningModule) -> None:
-    """From now on a signal ends the run before an optimizer's next step."""
-    STOP.install(deferred=True)
-    for optimizer in trainer.optimizers:
-        optimizer.register_step_pre_hook(lambda *_: STOP.check())
+    if not options.fast_dev_run:
+        callbacks.append(EpochCheckpoint(folder or Path(), fixed, quality))
+    callbacks.append(WaitForAll())
+    return callbacks, loggers
 
 
 def fit(
@@ -263,7 +261,7 @@ def fit(
     """Trains, and says after an interruption how the run was and how to go on; returns the exit code.
 
     Raises:
-        RunFailed: A loss is no longer a number, or the diagnosis is one to stop on.
+        RunFailed: A loss is NaN or infinite, or the diagnosis is one to stop on.
         OSError: The run folder cannot be written any more.
     """
     try:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.worker import Job, Tally
-from datamodule import EpochShuffle, MinibatchLoader, MNISTDataModule
-from gan_module import GAN, bce, frozen, gradient_norm
+from datamodule import MNISTDataModule
+from first_gan.data.loader import EpochOrder, MinibatchLoader
+from first_gan.training import frozen, gradient_norm
+from gan_module import GAN, bce
 
 
 def main() -> None:
@@ -17,16 +19,16 @@ def main() -> None:
     data.setup()
     gan = GAN().to(job.device)
     g_optimizer, d_optimizer = gan.configure_optimizers()
-    shuffle = EpochShuffle(job.rows, seed=0)
-    loader = MinibatchLoader(data.train_images.to(job.device), job.batch_size, shuffle)
+    order = EpochOrder(job.rows, seed=0)
+    labels = data.images.train_labels.to(job.device)
+    loader = MinibatchLoader(data.train_images.to(job.device), labels, job.batch_size, order)
     tally = Tally(job.device)
     for epoch in range(job.epochs):
-        shuffle.set_epoch(epoch)
+        order.set_epoch(epoch)
         measured = []
-        for minibatches in loader:
-            for real in minibatches:
-                measured.append(update(gan, g_optimizer, d_optimizer, real))
-                tally.count(len(real))
+        for real, _ in loader:
+            measured.append(update(gan, g_optimizer, d_optimizer, real))
+            tally.count(len(real))
         means = torch.stack(measured).mean(0).tolist()
         print(f"d_loss {means[0]:.4f}  g_loss {means[1]:.4f}")
     tally.report()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ from first_gan.data import DataError
 from first_gan.run import cli
 from first_gan.run.cli import UserError
 from first_gan.run.folder import read_metrics
-from gan_module import GAN
+from gan_module import GAN, Discriminator, Generator
 
 HEADER = ("widths", "processes", "global batch", "images/s", "ms/update", "GFLOP/s", "share of limit")
 WINDOW_IMAGES = 8192  # per measurement, at the lesson's widths
@@ -105,14 +106,15 @@ def bench(argv: Sequence[str]) -> int:
 
 def measure(data_dir: str, widths: int, processes: int, batch: int) -> Point:
     """A short run of train.py, and the matrix products of the same sizes right after it."""
-    gan = GAN(generator_widths=[256 * widths, 512 * widths], discriminator_widths=[512 * widths, 256 * widths])
+    g_widths, d_widths = [256 * widths, 512 * widths], [512 * widths, 256 * widths]
+    gan = GAN(partial(Generator, widths=g_widths), partial(Discriminator, widths=d_widths))
     window = max(1, WINDOW_IMAGES // widths**2 // batch)
     with tempfile.TemporaryDirectory() as folder:
         options = {
             "data.data_dir": data_dir,
             "data.batch_size": batch // processes,
-            "model.generator_widths": list(gan.hparams["generator_widths"]),
-            "model.discriminator_widths": list(gan.hparams["discriminator_widths"]),
+            "model.generator.widths": g_widths,
+            "model.discriminator.widths": d_widths,
             "model.steps_per_execution": min(window, gan.hparams["steps_per_execution"]),
             "log_every_n_steps": window,
             "max_steps": window * WINDOWS,

@@ -14,17 +14,19 @@ from pathlib import Path
 from benchmarks import runs
 from benchmarks.quality import RUN, all_at_once, trained
 from benchmarks.speed import markdown
-from first_gan.data import TRAIN_IMAGES, TRAIN_LABELS, VALIDATION_ROWS, DataError
+from first_gan.data import VALIDATION_ROWS, DataError
+from first_gan.data.sources import cache_folder
 from first_gan.run import checkpoints, cli
 from first_gan.run import folder as run_folder
 from first_gan.run.cli import UserError
 from first_gan.scores import metrics
 from first_gan.scores.judge import JudgeError, judge_of
 from first_gan.scores.scoring import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
+from gan_module import GAN
 
-FIRST = ["--model.ema_decay=0.9998", "--model.lr=1e-3", "--model.r1=0.1", "--model.batch_norm=true"]
+FIRST = ["--model.ema_decay=0.9998", "--model.lr=1e-3", "--model.r1=0.1", "--model.generator.batch_norm=true"]
 THEN = [*FIRST, "--data.batch_size=64", "--model.lr_d=5e-4"]
-LAST = [*THEN, "--model.generator_widths=[512,512]", "--model.r1=0.2", "--model.betas=[0,0.99]"]
+LAST = [*THEN, "--model.generator.widths=[512,512]", "--model.r1=0.2", "--model.betas=[0,0.99]"]
 CANDIDATES: dict[str, list[str]] = {  # in the order of the search: each group stands on the best of those before it
     "lesson": [],
     "EMA": FIRST[:1],
@@ -35,9 +37,9 @@ CANDIDATES: dict[str, list[str]] = {  # in the order of the search: each group s
     "slower D": THEN,
     "R1 0.3": [*THEN, "--model.r1=0.3"],
     "R1 1": [*THEN, "--model.r1=1"],
-    "no batch norm": [*THEN, "--model.batch_norm=false"],
-    "G 512-512": [*THEN, "--model.generator_widths=[512,512]"],
-    "G 512-1024": [*THEN, "--model.generator_widths=[512,1024]"],
+    "no batch norm": [*THEN, "--model.generator.batch_norm=false"],
+    "G 512-512": [*THEN, "--model.generator.widths=[512,512]"],
+    "G 512-1024": [*THEN, "--model.generator.widths=[512,1024]"],
     "lr 2e-3": [*THEN, "--model.lr=2e-3", "--model.lr_d=1e-3"],
     "betas 0, 0.99": LAST,
     "betas 0, 0.9": [*LAST, "--model.betas=[0,0.9]"],
@@ -98,15 +100,15 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
         return json.loads(kept.read_text())
     try:
         loaded = checkpoints.load_checkpoint(checkpoint)
-        gan = checkpoints.load_gan(checkpoint, loaded)
-        arrays, dataset, folder = checkpoints.images_of(checkpoint, loaded, data_dir)
-        images = arrays[TRAIN_IMAGES]
-        judge = judge_of(dataset, images, arrays[TRAIN_LABELS], folder)
+        gan = checkpoints.load_gan(checkpoint, loaded, GAN)
+        data, dataset, place = checkpoints.images_of(checkpoint, loaded, data_dir)
+        judge = judge_of(dataset, data, cache_folder(dataset, place))
     except (run_folder.RunFolderError, DataError, JudgeError) as error:
         raise UserError(str(error)) from error
-    reference = Reference(judge, images[VALIDATION_ROWS])
+    images = data.train[data.validation]
+    reference = Reference(judge, images)
     generated = draw(gan.sampling_generator, gan.latent_dim, SAMPLES, seed=0)
-    sigma_rows, scored_rows = images[PARZEN_VALIDATION], images[PARZEN_VALIDATION.stop : VALIDATION_ROWS.stop]
+    sigma_rows, scored_rows = images[:PARZEN_VALIDATION], images[PARZEN_VALIDATION:]
     window = metrics.parzen((generated.double() + 1) / 2, sigma_rows.double() / 255, scored_rows.double() / 255)
     scores = feature_scores(generated, reference) | {"parzen": window.log_likelihood}
     run_folder.write_atomic(kept, json.dumps(scores, indent=1).encode())

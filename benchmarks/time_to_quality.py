@@ -1,6 +1,6 @@
 """How long configs/best.yaml takes to the FCD that the lesson's script ends with: `python -m benchmarks.time_to_quality`.
 
-In one run: the lesson's loop is timed for a few epochs, of which 50 are reckoned, then `train.py` with the recipe. The lesson's FCD after its 50 epochs is measured by `python -m benchmarks.quality --epochs 50`, or named by --target.
+In one run: the lesson's loop is timed for a few epochs, from which 50 are computed, then `train.py` with the recipe. The lesson's FCD after its 50 epochs is measured by `python -m benchmarks.quality --epochs 50`, or named by --target.
 """
 
 import argparse

@@ -1,1 +1,47 @@
-"""The machinery, which serves any generator and any discriminator and imports no file of the experiment."""
+"""The machinery, which serves any generator and any discriminator, and imports no file of the experiment.
+
+from first_gan import HealthMonitor, SampleGrids
+trainer = Trainer(callbacks=[SampleGrids("run", real=images), HealthMonitor(real=images)])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from first_gan.callbacks.health import HealthMonitor
+    from first_gan.callbacks.quality import QualityMonitor
+    from first_gan.callbacks.report import ReportWriter
+    from first_gan.callbacks.samples import SampleGrids
+    from first_gan.data import ImageSet
+    from first_gan.diagnosis.rules import Diagnosis, diagnose
+    from first_gan.scores.judge import judge_of, shipped
+
+HOME = {
+    "HealthMonitor": "callbacks.health",
+    "QualityMonitor": "callbacks.quality",
+    "ReportWriter": "callbacks.report",
+    "SampleGrids": "callbacks.samples",
+    "ImageSet": "data",
+    "Diagnosis": "diagnosis.rules",
+    "diagnose": "diagnosis.rules",
+    "judge_of": "scores.judge",
+    "shipped": "scores.judge",
+}
+__all__ = [
+    "Diagnosis",
+    "HealthMonitor",
+    "ImageSet",
+    "QualityMonitor",
+    "ReportWriter",
+    "SampleGrids",
+    "diagnose",
+    "judge_of",
+    "shipped",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loaded when asked for: the commands import first_gan.run.stopping before torch, whose loading takes seconds."""
+    if name not in HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{HOME[name]}"), name)

@@ -21,8 +21,10 @@ def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the four IDX files: real MNIST's where MNIST_DIR leads to it, else the built-in digits'."""
     if REAL_MNIST:
         return Path(REAL_MNIST).absolute()
-    data_dir = tmp_path_factory.mktemp("images")
-    make_digits(data_dir)
+    rendered = os.environ.get("DIGITS_DIR")  # by whoever runs many sessions
+    data_dir = Path(rendered) if rendered else tmp_path_factory.mktemp("images")
+    if not rendered:
+        make_digits(data_dir)
     return raw_folder(data_dir, "digits")
 
 

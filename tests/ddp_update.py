@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Trainer
 
-from datamodule import EpochShuffle, MinibatchLoader
+from first_gan.data.loader import EpochOrder, MinibatchLoader
 from gan_module import GAN
 
 N = 128
@@ -17,21 +17,21 @@ class GivenNoise(GAN):
     """Each rank takes its share of noise that does not depend on the number of ranks."""
 
     def on_train_epoch_start(self) -> None:
-        self.noise = torch.Generator().manual_seed(1)
+        self.given = torch.Generator().manual_seed(1)
 
     def sample_latent(self, n: int) -> torch.Tensor:
-        z = torch.randn(N, self.latent_dim, generator=self.noise, dtype=torch.float64)
+        z = torch.randn(N, self.latent_dim, generator=self.given, dtype=torch.float64)
         return z[self.global_rank :: self.trainer.world_size]
 
 
 def main(devices: int, out: str, strategy: str) -> None:
     torch.manual_seed(0)
     images = torch.randint(256, (N * UPDATES, 1, 28, 28), dtype=torch.uint8)
-    gan = GivenNoise(d_steps=2, r1=0.3)
+    gan = GivenNoise(d_steps=2, r1=0.3, ema_decay=0.9, steps_per_execution=2)
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = Trainer(accelerator="cpu", devices=devices, strategy=strategy, precision="64-true", max_epochs=1, **quiet)
-    shuffle = EpochShuffle(N * UPDATES, seed=0, rank=trainer.global_rank, world_size=devices)
-    trainer.fit(gan, MinibatchLoader(images, N // devices, shuffle, steps_per_execution=2))
+    order = EpochOrder(N * UPDATES, seed=0, rank=trainer.global_rank, world_size=devices)
+    trainer.fit(gan, MinibatchLoader(images, torch.zeros(len(images)), N // devices, order))
     if trainer.is_global_zero:
         torch.save(gan.state_dict(), out)
 

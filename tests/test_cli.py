@@ -11,8 +11,10 @@ import torch
 import yaml
 
 import train
+from datamodule import MNISTDataModule
 from first_gan.run.cli import UserError
 from first_gan.run.options import build_parser
+from gan_module import GAN
 from tests.conftest import offline
 
 Run = Callable[..., tuple[int, str, str]]
@@ -20,7 +22,7 @@ TRAIN = str(Path(train.__file__))
 
 
 def parse(*argv: str) -> dict:
-    return build_parser().parse(argv).as_dict()
+    return build_parser(GAN, MNISTDataModule).parse(argv).as_dict()
 
 
 def refused(run: Run, *argv: str) -> str:
@@ -54,14 +56,14 @@ def refused(run: Run, *argv: str) -> str:
         (["--data.train_rows", "60001"], "--data.train_rows must be 1 to 60000, got 60001"),
         (["--model.lr", "-1"], "--model.lr must be above 0, got -1.0"),
         (["--model.latent_dim", "0"], "--model.latent_dim must be at least 1, got 0"),
-        (["--model.betas", "[0.5,1.0]"], "--model.betas must be two numbers in [0, 1), got (0.5, 1.0)"),
+        (["--model.betas", "[0.5,1.0]"], "--model.betas must be in [0, 1), got (0.5, 1.0)"),
         (["--max_epochs", "-5"], "max_epochs"),
         (["--max_epochs", "0"], "--max_epochs must be at least 1"),
         (["--max_steps", "0"], "--max_steps must be at least 1"),
         (["--limit_train_batches", "0"], "--limit_train_batches 0 leaves no update"),
         (["--limit_train_batches", "0.0001"], "--limit_train_batches 0.0001 leaves no update"),
         (["--data.batch_size", "9" * 25], "--data.batch_size must be 1 to 60000"),
-        (["--model.latent_dim", "9" * 25], "the networks cannot be made"),
+        (["--model.latent_dim", "9" * 25], "gan_module.Generator cannot be made"),
         (["--log_every_n_steps", "null"], "--log_every_n_steps must be at least 1"),
         (["--ckpt_path", "x" * 300], "no checkpoint at"),
         (["--ckpt_path", "~nobody-here/x"], "no checkpoint at"),
@@ -69,8 +71,11 @@ def refused(run: Run, *argv: str) -> str:
         (["--default_root_dir", "~nobody-here/x", "--ckpt_path", "last"], "home directory"),
         (["--strategy", "ddp_find_unused_parameters_false"], "use auto or ddp"),
         (["--strategy", "ddp_spawn"], "--strategy ddp_spawn cannot be used here; use auto or ddp"),
-        (["--model.generator_widths", "[99999999999]"], "the networks cannot be made"),
-        (["--model.batch_norm", "true", "--data.batch_size", "1"], "--model.batch_norm needs 2 images or more"),
+        (["--model.generator.widths", "[99999999999]"], "gan_module.Generator cannot be made"),
+        (
+            ["--model.generator.batch_norm", "true", "--data.batch_size", "1"],
+            "--model.generator.batch_norm needs 2 images or more",
+        ),
         (["--devices", "4096", "--accelerator", "auto"], "--devices 4096"),
         (["--max_steps", "-7"], "max_steps"),
         (["--log_every_n_steps", "0"], "--log_every_n_steps must be at least 1"),
@@ -79,13 +84,41 @@ def refused(run: Run, *argv: str) -> str:
         (["--precision", "bf16-true", "--model.ema_decay", "0.9"], "use bf16-mixed or 32-true"),
         (["--precision", "31"], "--precision"),
         (["--strategy", "magic"], "magic"),
+        (
+            ["--model.generator.widht", "3"],
+            "--model.generator.widht of gan_module.Generator; did you mean --model.generator.widths?",
+        ),
+        (["--model.generator.widths", "abc"], "--model.generator.widths: Expected a Sequence, got abc"),
+        (
+            ["--model.generator_widths", "[3]"],
+            "unknown option --model.generator_widths; did you mean --model.generator.widths?",
+        ),
+        (["--model.batch_norm", "true"], "did you mean --model.generator.batch_norm?"),
+        (["--model.generator", "os.system"], "--model.generator: os.system is not a network's class"),
+        (["--model.generator", "nowhere.X"], "nowhere.X is not a network's class (No module named 'nowhere')"),
+        (
+            ["--model.generator", "networks.dcgan.Generator", "--model.generator.width", "0"],
+            "--model.generator.width must be at least 1",
+        ),
+        (
+            ["--model.generator", "networks.dcgan.Generator", "--model.generator.widths", "[3]"],
+            "--model.generator.help networks.dcgan.Generator lists them",
+        ),
+        (
+            ["--model.generator", "networks.dcgan.Discriminator"],
+            "--model.generator: networks.dcgan.Discriminator cannot be made",
+        ),
+        (["--model.discriminator", "torch.nn.Flatten"], "--model.discriminator"),
+        (["--data.image_size", "32"], "--data.image_size must be 8 to 256, and goes with folder and npz alone"),
+        (["--data.dataset", "folder"], "--data.data_dir must name the folder of pictures"),
+        (["--data.dataset", "npz", "--data.data_dir", "nowhere"], "--data.data_dir: there is nothing at nowhere"),
         (["--data.dataset", "imagenet"], "--data.dataset: Expected one of 'mnist', "),
         (["--config", "none.yaml"], "none.yaml"),
         (["--accelerator", "cpu", "--devices", "4096"], "--devices 4096: this machine has"),
         (["--ckpt_path", "last"], "nothing to resume"),
         (["--ckpt_path", "none.ckpt"], "no checkpoint at none.ckpt"),
         (["--data.data_dir", "nowhere"], "no MNIST in nowhere, and it cannot be downloaded"),
-        (["--model.batch_norm", "true", "--data.train_rows", "129"], "is alone; change --data.batch_size"),
+        (["--model.generator.batch_norm", "true", "--data.train_rows", "129"], "is alone; change --data.batch_size"),
     ],
 )
 def test_bad_input_is_one_clear_line(run: Run, argv: list[str], said: str) -> None:
@@ -171,7 +204,7 @@ def test_help_has_every_option_with_help_and_default(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         train.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for option in ("latent_dim", "lr_g", "d_steps", "r1", "batch_norm", "ema_decay"):
+    for option in ("latent_dim", "lr_g", "d_steps", "r1", "generator", "ema_decay"):
         assert f"--model.{option}" in text
     assert "Mescheder et al. 2018" in text
     assert "default: 0.0002" in text
@@ -190,7 +223,7 @@ def test_the_door_as_a_process(tmp_path: Path) -> None:
 
 
 def test_an_error_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "build_parser", lambda: 1 / 0)
+    monkeypatch.setattr(train, "build_parser", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train.main([])
 

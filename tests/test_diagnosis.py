@@ -1,5 +1,6 @@
 """The diagnosis against the recorded histories of benchmarks/diagnosis_suite.py, whose labels an expert gave."""
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Callable
@@ -8,11 +9,26 @@ from typing import Any
 import pytest
 
 from benchmarks.diagnosis_suite import HEALTHY, Labelled, diagnosed, recorded, suite, wilson
-from first_gan.diagnosis.advice import Setting, typed
+from datamodule import MNISTDataModule
+from first_gan.diagnosis import advice as advices
+from first_gan.diagnosis.advice import Setting, advise, typed
 from first_gan.diagnosis.history import DIVERSITY, FCD, History
-from first_gan.diagnosis.rules import CONVERGED, DIVERGING, IMPROVING, QUESTIONS, TOO_EARLY, VERDICTS, diagnose
+from first_gan.diagnosis.rules import (
+    COLLAPSE,
+    CONVERGED,
+    DIVERGING,
+    DOMINATES,
+    IMPROVING,
+    QUESTIONS,
+    TOO_EARLY,
+    TOO_WEAK,
+    VERDICTS,
+    diagnose,
+)
 from first_gan.run.folder import read_metrics, read_rows
+from first_gan.run.names import flat
 from first_gan.run.options import build_parser
+from gan_module import GAN
 from tests.test_train import FOLDER
 
 Rows = list[dict[str, float]]
@@ -71,11 +87,13 @@ def test_without_scores_it_is_less_sure_and_hardly_worse() -> None:
 @pytest.mark.parametrize("run", SUITE, ids=lambda run: run.name)
 def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can_be_typed(run: Labelled) -> None:
     rows = rows_of(run)
-    parser = build_parser()
+    parser = build_parser(GAN, MNISTDataModule)
     options = parser.parse(list(run.arguments))
-    flat = {f"model.{key}": value for key, value in options.model.items()}
-    flat |= {"precision": options.precision, "max_epochs": options.max_epochs}
-    diagnosis = diagnose(rows, flat)
+    given = flat({"model": options.model.as_dict()}) | {
+        "precision": options.precision,
+        "max_epochs": options.max_epochs,
+    }
+    diagnosis = diagnose(rows, given)
     assert list(diagnosis.answers) == list(QUESTIONS)
     assert all(answer.score in (-1, 0, 1) and answer.answer for answer in diagnosis.answers.values())
     assert diagnosis.evidence
@@ -90,15 +108,14 @@ def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can
 
 def effective(options: Any) -> tuple[Any, ...]:
     """The options as the run has them: with the learning rate of each network."""
-    model = dict(options.model.items())
+    model = flat(options.model.as_dict())
     rates = [model["lr"] if model.pop(name) is None else options.model[name] for name in ("lr_g", "lr_d")]
     return (*rates, model | {"lr": None}, options.max_epochs, options.precision)
 
 
 def test_what_the_advice_takes_for_the_lessons_options_are_the_defaults() -> None:
-    options = build_parser().parse([])
-    ours = {f"model.{key}": value for key, value in options.model.items()}
-    ours |= {"precision": options.precision, "max_epochs": options.max_epochs}
+    options = build_parser(GAN, MNISTDataModule).parse([])
+    ours = flat({"model": options.model.as_dict()}) | {"precision": options.precision, "max_epochs": options.max_epochs}
     assert {key: typed(value) for key, value in vars(Setting({})).items()} == {
         key: typed(value) for key, value in vars(Setting(ours)).items()
     }
@@ -183,3 +200,53 @@ def test_a_recorded_history_is_diagnosed_like_the_run_itself(
 def test_the_interval_of_a_share() -> None:
     assert wilson(19, 20) == pytest.approx((0.7639, 0.9911), abs=1e-4)  # as in R's prop.test(19, 20, correct = FALSE)
     assert wilson(30, 30)[1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("ways", [advices.d_dominates, advices.d_too_weak, advices.mode_collapse, advices.converged])
+def test_other_networks_get_no_advice_on_options_that_they_lack(ways: Any) -> None:
+    """Also where those of the default networks would be the first advice."""
+    narrow = {"model.generator.widths": [8], "model.discriminator.widths": [8], "model.ema_decay": 0.9, "model.r1": 0.4}
+    narrow |= {"model.betas": [0, 0.99]}
+    ours = {change.option for change in ways(Setting(narrow)) if change.fits}
+    other = {"model.generator": "networks.dcgan.Generator", "model.discriminator": "networks.dcgan.Discriminator"}
+    theirs = {change.option for change in ways(Setting(narrow | other)) if change.fits}
+    assert any(option.count(".") > 1 for option in ours)
+    assert not any(option.count(".") > 1 for option in theirs)
+
+
+def healthy(**values: float) -> Rows:
+    """Four epochs that nothing is wrong with, but for what is given."""
+    row = {"train/d_accuracy": 0.8, "train/d_loss": 1.0, "train/g_loss": 1.0, "train/d_fake": 0.4, DIVERSITY: 0.6}
+    named = {name.replace("__", "/"): value for name, value in values.items()}
+    return [{"step": 400 * (n + 1), "epoch": n} | row | named for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ({}, IMPROVING),
+        ({"train__d_accuracy": 0.93}, IMPROVING),
+        ({"train__d_accuracy": 0.95}, DOMINATES),
+        ({"train__d_accuracy": 0.56, "train__diversity": 0.3}, IMPROVING),
+        ({"train__d_accuracy": 0.54, "train__diversity": 0.3}, TOO_WEAK),
+        ({"train__d_accuracy": 0.54, "train__diversity": 0.48}, TOO_WEAK),
+        ({"train__d_accuracy": 0.54, "train__diversity": 0.5}, IMPROVING),  # where G is good, D must guess
+        ({"train__diversity": 0.12}, IMPROVING),
+        ({"train__diversity": 0.10}, COLLAPSE),
+        ({"train__g_loss": 36.0}, IMPROVING),
+        ({"train__g_loss": 38.0}, DIVERGING),
+        ({"train__d_loss": math.nan}, DIVERGING),
+        ({"step": 539}, TOO_EARLY),
+        ({"step": 540}, IMPROVING),
+        ({"step": 500, "train__d_accuracy": 0.5, "train__diversity": 0.05}, TOO_EARLY),
+    ],
+    ids=str,
+)
+def test_each_rule_holds_on_its_side_of_its_threshold(values: dict[str, float], verdict: str) -> None:
+    assert diagnose(healthy(**values), {}).verdict == verdict
+
+
+def test_advice_is_never_what_is_set_already() -> None:
+    frozen = {"model.lr_g": 0.0, "model.r1": 0.4, "model.lr_d": 1e-4}
+    options = [each.option for each in advise(advices.diverging, frozen)]
+    assert options == ["--model.lr_d 2.5e-5"]

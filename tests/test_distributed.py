@@ -13,9 +13,11 @@ import torch
 import yaml
 
 import train
+from datamodule import MNISTDataModule
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from first_gan.run.options import build_parser, check_trainer_options
+from gan_module import GAN
 from tests.test_train import FOLDER
 
 ROOT = Path(train.__file__).parent
@@ -23,8 +25,8 @@ DDP = ["--accelerator", "cpu", "--devices", "2", "--strategy", "ddp"]
 
 
 def test_updates_of_two_ranks_equal_those_of_one(tmp_path: Path) -> None:
-    options = build_parser().parse([*DDP])
-    strategy = check_trainer_options(options, train.build_parts(options)[0])[0]["strategy"]
+    options = build_parser(GAN, MNISTDataModule).parse([*DDP])
+    strategy = check_trainer_options(options, 1)[0]["strategy"]
     weights = []
     for devices, name in ((1, "auto"), (2, strategy)):
         out = tmp_path / f"{devices}.pt"

@@ -1,23 +1,26 @@
 """The algorithm, against the lesson written out by hand."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
-from datamodule import EpochShuffle, MinibatchLoader
-from gan_module import GAN, bce, frozen
+from first_gan.data.loader import EpochOrder, MinibatchLoader
+from first_gan.training import frozen
+from gan_module import GAN, Discriminator, Generator, bce
 
 
 def fit(
     gan: GAN, updates: int, precision: str = "64-true", batch_size: int = 32, steps_per_execution: int = 2
 ) -> list[torch.Tensor]:
     """Trains on random images; returns the minibatches in order, as float64."""
-    images = torch.randint(256, (batch_size * updates, 1, 28, 28), dtype=torch.uint8)
-    loader = MinibatchLoader(images, batch_size, EpochShuffle(len(images), seed=3), steps_per_execution)
-    batches = [real.double() for minibatches in loader for real in minibatches]
+    gan.hparams["steps_per_execution"] = steps_per_execution
+    images = torch.randint(256, (batch_size * updates, *gan.image_shape), dtype=torch.uint8)
+    loader = MinibatchLoader(images, torch.zeros(len(images)), batch_size, EpochOrder(len(images), seed=3))
+    batches = [real.double() for real, _ in loader]
     trainer = Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -67,14 +70,15 @@ def test_updates_equal_the_lessons(d_steps: int, r1: float) -> None:
     class Remembering(GAN):
         def on_train_epoch_start(self) -> None:
             super().on_train_epoch_start()
-            self.noise = torch.get_rng_state()
+            assert self.noise is not None
+            self.drawn_from = self.noise.get_state()
 
     torch.manual_seed(0)
     gan = Remembering(d_steps=d_steps, r1=r1)
     networks = copy.deepcopy((gan.generator, gan.discriminator))
     textbook = Textbook(networks[0].double(), networks[1].double(), d_steps, r1)
     batches = fit(gan, updates=6)
-    torch.set_rng_state(gan.noise)
+    torch.set_rng_state(gan.drawn_from)
     for batch in batches:
         textbook.update(batch)
     for ours, theirs in ((gan.generator, textbook.G), (gan.discriminator, textbook.D[0])):
@@ -102,10 +106,9 @@ def test_global_step_counts_each_networks_steps_and_updates_count_once() -> None
 
 def test_options_reach_the_networks() -> None:
     gan = GAN(
+        partial(Generator, widths=[5], batch_norm=True),
+        partial(Discriminator, widths=[6, 4]),
         latent_dim=7,
-        generator_widths=[5],
-        discriminator_widths=[6, 4],
-        batch_norm=True,
         lr_g=0.0,
         lr_d=1e-3,
     )
@@ -119,8 +122,6 @@ def test_options_reach_the_networks() -> None:
     ("option", "value"),
     [
         ("latent_dim", 0),
-        ("generator_widths", []),
-        ("discriminator_widths", [3, 0]),
         ("lr", 0.0),
         ("lr", float("nan")),
         ("lr_g", -1.0),
@@ -136,6 +137,12 @@ def test_options_reach_the_networks() -> None:
 def test_an_option_out_of_range_is_named(option: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"^model\.{option} must be .*got"):
         GAN(**{option: value})
+
+
+@pytest.mark.parametrize(("network", "widths"), [(Generator, []), (Discriminator, [3, 0])])
+def test_widths_out_of_range_are_named(network: type[nn.Module], widths: list[int]) -> None:
+    with pytest.raises(ValueError, match=rf"^model\.{network.__name__.lower()}\.widths must be one or more .*got"):
+        network(widths=widths)
 
 
 def test_frozen_generator_stays_and_discriminator_learns() -> None:
@@ -183,7 +190,7 @@ def test_ema_is_the_running_average_of_the_generator() -> None:
 
 
 def test_samples_are_drawn_in_eval_mode_from_ema_without_moving_anything() -> None:
-    gan = GAN(batch_norm=True, ema_decay=0.5)
+    gan = GAN(partial(Generator, batch_norm=True), ema_decay=0.5)
     fit(gan, updates=2, precision="32-true")
     gan.train()
     state, weights = torch.get_rng_state(), copy.deepcopy(gan.state_dict())
@@ -194,7 +201,9 @@ def test_samples_are_drawn_in_eval_mode_from_ema_without_moving_anything() -> No
     assert images.abs().max() <= 1
     torch.testing.assert_close(gan.sample(z[:1]), images[:1])  # in train mode a batch of one would fail
     assert gan.ema is not None
-    torch.testing.assert_close(gan.ema.module.eval()(z), images)
+    assert gan.ema.training
+    gan.sample(z, gan.generator)
     assert gan.generator.training
+    torch.testing.assert_close(gan.ema.eval()(z), images)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(weights[name], now) for name, now in gan.state_dict().items())

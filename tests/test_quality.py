@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from first_gan.callbacks.quality import QualityMonitor
-from first_gan.data import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx
+from first_gan.data import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_ROWS, idx
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
-from first_gan.scores.judge import JudgeError, judge_of
+from first_gan.scores.judge import JudgeError, shipped
 from first_gan.scores.scoring import Reference, draw, feature_scores
+from gan_module import GAN
 from tests.test_train import FOLDER, steps, weights
 
 Run = Callable[..., tuple[int, str, str]]
@@ -30,7 +31,7 @@ def scores_of(folder: Path) -> list[dict[str, float]]:
 
 
 def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_on_held_out_rows(
-    run: Run, small: list[str], arrays: dict[str, torch.Tensor], tmp_path: Path
+    run: Run, small: list[str], arrays: dict[str, torch.Tensor]
 ) -> None:
     code, out, err = run(*small, *SCORED)
     assert (code, err) == (0, "")
@@ -39,11 +40,11 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     assert [row["step"] for row in rows] == steps(FOLDER, "val/fcd") == steps(FOLDER, "val/raw_fcd") == [10, 20]
 
     path = FOLDER / "checkpoints/last.ckpt"
-    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path))
+    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), GAN)
     assert gan.ema is not None
-    judge = judge_of("mnist", arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], tmp_path)
+    judge = shipped("mnist")
     reference = Reference(judge, arrays[TRAIN_IMAGES][50_000:60_000])
-    for prefix, network in (("val/", gan.ema.module), ("val/raw_", gan.generator)):
+    for prefix, network in (("val/", gan.ema), ("val/raw_", gan.generator)):
         for name, value in feature_scores(draw(network, gan.latent_dim, 500, seed=0), reference).items():
             if prefix == "val/raw_" and name.startswith("class_"):
                 continue  # the classes are those of the samples
@@ -120,7 +121,7 @@ def test_an_epoch_that_is_worse_is_not_kept_also_after_a_resume(
 
 
 def test_measuring_changes_nothing_and_a_resumed_run_measures_the_same(run: Run, small: list[str]) -> None:
-    regular = ["--model.r1", "0.3", "--model.batch_norm", "true"]  # running statistics
+    regular = ["--model.r1", "0.3", "--model.generator.batch_norm", "true"]  # running statistics
     run(*small, *SCORED, *regular)
     run(*small, *SCORED, *regular, "--quality.every_n_epochs", "0")
     off = Path("lightning_logs/version_1")
@@ -162,7 +163,7 @@ def test_the_test_set_is_never_looked_at(run: Run, small: list[str], tmp_path: P
 
 def test_rows_that_are_trained_on_are_called_so(run: Run, small: list[str]) -> None:
     every_row = ["--data.train_rows", str(TRAIN_ROWS), "--data.batch_size", "60000", "--max_epochs", "1"]
-    narrow = ["--model.generator_widths", "[8]", "--model.discriminator_widths", "[8]"]
+    narrow = ["--model.generator.widths", "[8]", "--model.discriminator.widths", "[8]"]
     _, out, _ = run(*small, *SCORED, *every_row, *narrow)
     assert "50,000 to 59,999, which it is trained on as well" in out
 

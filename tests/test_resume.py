@@ -29,8 +29,8 @@ SIGNALS = [
 ]
 OPTIONS = [
     *("--data.train_rows", "3200", "--data.batch_size", "64", "--max_epochs", str(EPOCHS), "--log_every_n_steps", "30"),
-    *("--model.generator_widths", "[64]", "--model.discriminator_widths", "[64]"),
-    *("--model.ema_decay", "0.99", "--model.r1", "0.2", "--model.batch_norm", "true", "--accelerator", "cpu"),
+    *("--model.generator.widths", "[64]", "--model.discriminator.widths", "[64]"),
+    *("--model.ema_decay", "0.99", "--model.r1", "0.2", "--model.generator.batch_norm", "true", "--accelerator", "cpu"),
     *("--quality.every_n_epochs", "10", "--quality.samples", "500"),
 ]
 

@@ -1,4 +1,4 @@
-"""Whole runs through the front door: what a run folder holds, what ends a run, what resuming refuses."""
+"""Whole runs through the command line: what a run folder holds, what ends a run, what resuming refuses."""
 
 import errno
 import json
@@ -143,7 +143,7 @@ def test_drawing_samples_changes_nothing_that_is_learned(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(*small, "--model.r1", "0.2")
-    monkeypatch.setattr(train, "SampleGrids", lambda *args: train.LambdaCallback())
+    monkeypatch.setattr(train, "SampleGrids", lambda *args: train.Callback())
     run(*small, "--model.r1", "0.2")
     first, second = weights(), weights(Path("lightning_logs/version_1"))
     assert all(torch.equal(first[name], second[name]) for name in first)

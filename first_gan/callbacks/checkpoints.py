@@ -6,10 +6,9 @@ from typing import Any
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from first_gan.callbacks.metrics import epoch_is_whole
+from first_gan.callbacks.counting import GAN, epoch_is_whole
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.run.folder import BEST, LAST
-from gan_module import GAN
 
 
 class EpochCheckpoint(ModelCheckpoint):
@@ -32,10 +31,8 @@ class EpochCheckpoint(ModelCheckpoint):
         for logger in trainer.loggers:
             logger.save()  # first: a checkpoint promises that all up to it is on disk
         if epoch_is_whole(trainer, gan):
-            if trainer.strategy.broadcast(self.quality.improved) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-                trainer.save_checkpoint(
-                    self.best
-                )  # before last.ckpt: after a kill between them the epoch is trained again
+            if self.quality.improved:  # before last.ckpt: after a kill between them the epoch is trained again
+                trainer.save_checkpoint(self.best)
             super().on_train_epoch_end(trainer, gan)
 
     def on_save_checkpoint(self, trainer: Trainer, gan: GAN, checkpoint: dict[str, Any]) -> None:

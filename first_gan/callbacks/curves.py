@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from first_gan.callbacks.counting import GAN, updates_done
 from first_gan.run.folder import read_metrics
-from gan_module import GAN
 
 PANELS = (
     ("Loss (nats)", {"train/d_loss": "discriminator", "train/g_loss": "generator"}),
@@ -36,7 +36,7 @@ class Curves(Callback):
         figure.savefig(self.folder / "curves.png", dpi=120)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure("curves", figure, gan.updates)
+                logger.experiment.add_figure("curves", figure, updates_done(trainer, gan))
 
 
 def draw(rows: list[dict[str, float]]) -> Figure:

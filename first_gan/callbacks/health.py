@@ -5,18 +5,22 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
 
-from datamodule import scale
-from first_gan.callbacks.loggers import MetricsCSV
+from first_gan.callbacks.counting import GAN, samples, updates_done
+from first_gan.callbacks.loggers import MetricsHistory, history_of
+from first_gan.callbacks.metrics import log
+from first_gan.data import images_of
+from first_gan.diagnosis.history import DIVERSITY
 from first_gan.diagnosis.rules import VERDICTS, Diagnosis, diagnose
+from first_gan.drawing.latent import latent_vectors
 from first_gan.run.folder import SUMMARY, write_atomic
 from first_gan.scores import metrics
-from gan_module import GAN
 
 SAMPLES, FEWEST = 512, 32  # images whose diversity is measured: as many as the real ones, if those are not too few
 
@@ -28,78 +32,89 @@ class HealthMonitor(Callback):
     images (medians). And for each of the three questions a number: `health/g_improving` (1 yes, 0 not any more, or not known,
     -1 no), `health/d_dominance` (1 too much, 0 neither, -1 too little) and `health/convergence` (1 settled, 0 not, -1 diverging).
 
+    It reads `train/d_loss`, `train/g_loss`, `train/d_real`, `train/d_fake`, `train/d_accuracy`, as far as they are logged.
+
     Args:
-        stop_on: Verdicts that end the run, with exit code 1, after an epoch in which one is made not for the first time.
+        stop_on: Verdicts that end the run after an epoch in which one is held with at least medium confidence.
         seed: Decides the latent vectors of the samples whose diversity is measured, alone.
+        real: Real images, uint8 or in [-1, 1], (N, C, H, W), of which 512 are compared; without them diversity is not measured.
+        names: Metrics that another LightningModule logs under names of its own, with ours: {"d_loss": "train/d_loss"}.
+        folder: Where summary.json goes; None keeps none.
+        options: The run's options by name (`model.lr_d`): advice is relative to them.
 
     Raises:
         ValueError: There is no such verdict.
     """
 
-    def __init__(self, stop_on: Sequence[str] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        stop_on: Sequence[str] = (),
+        seed: int = 0,
+        real: Tensor | None = None,
+        names: Mapping[str, str] = MappingProxyType({}),
+        folder: Path | str | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         if unknown := [verdict for verdict in stop_on if verdict not in VERDICTS]:
             raise ValueError(f"health.stop_on must be out of {', '.join(VERDICTS)}, got {unknown[0]!r}")
-        self.stop_on, self.seed = list(stop_on), seed
-        self.options: Mapping[str, Any] = {}  # of the run, by name: `model.lr_d`; advice is relative to them
-        self.history: MetricsCSV | None = None
+        self.stop_on, self.seed, self.real, self.names = list(stop_on), seed, real, names
+        self.folder = None if folder is None else Path(folder)
+        self.options = options
+        self.history: MetricsHistory | None = None
         self.diagnosis: Diagnosis | None = None
-        self._logged = 0  # the last update at which a diagnosis was logged
         self.stopped = ""  # the verdict that ended the run
-
-    def keep(self, folder: Path, history: MetricsCSV) -> None:
-        """From now on the run is diagnosed, from what `history` logs, into the run folder."""
-        self.folder, self.history = folder, history
+        self._logged = 0  # the last update at which a diagnosis was logged
+        self._real_spacing = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
-        if trainer.is_global_zero:
-            real = scale(trainer.datamodule.train_images[:SAMPLES]).cpu()  # type: ignore[attr-defined]
-            self.z = torch.randn(len(real), gan.latent_dim, generator=torch.Generator().manual_seed(self.seed))
-            self.real_spacing = metrics.spacing(real) if len(real) >= FEWEST else 0.0
-            if self.history is not None and self.history.rows:  # a resumed run
-                self._logged = max(self.history.rows)
-                self.diagnosis = diagnose(self._rows(), self.options)
+        self.history = history_of(trainer, MetricsHistory(self.names))
+        if not trainer.is_global_zero:
+            return
+        if self.real is not None and len(self.real) >= FEWEST:
+            real = images_of(self.real[:SAMPLES].cpu(), tuple(self.real.shape[1:]))  # type: ignore[arg-type]
+            self.z = latent_vectors(len(real), gan.latent_dim, self.seed)
+            self._real_spacing = metrics.spacing(real)
+        if self.history.rows:  # a resumed run
+            self._logged = max(self.history.rows)
+            self.diagnosis = diagnose(self.history.ordered(), self.options)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
         if trainer.is_global_zero:
             self._measure(trainer, gan)
             before = self.diagnosis
-            self._diagnose(trainer, gan)
+            self._diagnose(trainer)
             if self.diagnosis is not None and (before is None or before.verdict != self.diagnosis.verdict):
                 print(f"Verdict after epoch {trainer.current_epoch + 1}: {self.diagnosis.headline()}", flush=True)
         if self.stop_on:
-            made = self.diagnosis.verdict if self.diagnosis is not None and self.diagnosis.confidence != "low" else ""
-            if (verdict := trainer.strategy.broadcast(made)) in self.stop_on:
+            held = self.diagnosis.verdict if self.diagnosis is not None and self.diagnosis.confidence != "low" else ""
+            if (verdict := trainer.strategy.broadcast(held)) in self.stop_on:
                 self.stopped, trainer.should_stop = verdict, True
 
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
         with suppress(OSError):  # a full disk, perhaps the very exception
-            self._diagnose(trainer, gan)
+            self._diagnose(trainer)
 
     def _measure(self, trainer: Trainer, gan: GAN) -> None:
         """Logs how diverse the trained generator's images are; an average of its weights would hide a collapse."""
-        if not self.real_spacing:
+        if not self._real_spacing:
             return
-        diversity = metrics.spacing(gan.sample(self.z, gan.generator).float().cpu()) / self.real_spacing
+        trained = {} if getattr(gan, "ema", None) is None else {"generator": gan.generator}
+        diversity = metrics.spacing(samples(gan, self.z, **trained)) / self._real_spacing
         if math.isfinite(diversity):
-            for logger in trainer.loggers:
-                logger.log_metrics({"train/diversity": diversity}, step=gan.updates)
+            log(trainer, gan, {DIVERSITY: diversity}, updates_done(trainer, gan))
 
-    def _diagnose(self, trainer: Trainer, gan: GAN) -> None:
+    def _diagnose(self, trainer: Trainer) -> None:
         """Diagnoses the history so far, logs it and writes it to summary.json."""
-        if self.history is None or not self.history.rows:
+        if self.history is None or not (rows := self.history.ordered()):
             return
-        self.diagnosis = diagnose(self._rows(), self.options)
+        self.diagnosis = diagnose(rows, self.options)
         scores = {f"health/{name}": float(answer.score) for name, answer in self.diagnosis.answers.items()}
         update = max(self.history.rows)
-        for logger in (
-            trainer.loggers if update > self._logged else ()
-        ):  # each x once, also where Ctrl-C came right after it
-            logger.log_metrics(scores, step=update)
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("health/diagnosis", self.diagnosis.markdown(), update)
+        if update > self._logged:  # each x once, also where Ctrl-C came right after it
+            for logger in trainer.loggers:
+                logger.log_metrics(scores, step=update)
+                if isinstance(logger, TensorBoardLogger):
+                    logger.experiment.add_text("health/diagnosis", self.diagnosis.markdown(), update)
         self._logged = update
-        write_atomic(self.folder / SUMMARY, (json.dumps(self.diagnosis.as_dict(), indent=1) + "\n").encode())
-
-    def _rows(self) -> list[dict[str, float]]:
-        assert self.history is not None
-        return [self.history.rows[step] for step in sorted(self.history.rows)]
+        if self.folder is not None:
+            write_atomic(self.folder / SUMMARY, (json.dumps(self.diagnosis.as_dict(), indent=1) + "\n").encode())

@@ -1,15 +1,15 @@
 """Where metrics go: TensorBoard's events and metrics.csv, both fit to be resumed, each x once."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from first_gan.run.folder import read_metrics, write_atomic
+from first_gan.run.folder import read_metrics, write_rows
 
 
 class RunTensorBoard(TensorBoardLogger):
@@ -31,16 +31,57 @@ class RunTensorBoard(TensorBoardLogger):
         self.experiment.flush()  # and no hparams.yaml: config.yaml says it all
 
 
-class MetricsCSV(Logger):
+class MetricsHistory(Logger):
+    """What was logged, in memory: a row per x.
+
+    Args:
+        names: Metrics that another LightningModule logs under names of its own, with ours: {"d_loss": "train/d_loss"}.
+    """
+
+    def __init__(self, names: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__()
+        self.names = names
+        self.rows: dict[int, dict[str, Any]] = {}
+
+    @property
+    def name(self) -> str:
+        return "history"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        pass  # config.yaml holds them
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if step is not None:
+            named = {self.names.get(name, name): value for name, value in metrics.items()}
+            self.rows.setdefault(step, {"step": step}).update(named)
+
+    def ordered(self) -> list[dict[str, float]]:
+        """The rows in order of their x, but for those that no epoch stands in."""
+        return [self.rows[step] for step in sorted(self.rows) if "epoch" in self.rows[step]]
+
+
+class MetricsCSV(MetricsHistory):
     """metrics.csv: a row per x, rewritten in one rename at each epoch's end.
 
     Lightning's CSVLogger deletes the file on resume; this one keeps the rows before `first_update`.
+
+    Args:
+        folder: The run folder.
+        first_update: Where a resumed run goes on; what the file holds from there on is dropped.
+        names: As for `MetricsHistory`.
     """
 
-    def __init__(self, folder: Path, first_update: int | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, folder: Path, first_update: int | None = None, names: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(names)
         self.path = folder / "metrics.csv"
-        self.rows: dict[int, dict[str, Any]] = {}
         if first_update is not None and self.path.is_file():
             kept = [row for row in read_metrics(folder) if row["step"] < first_update]
             self.rows = {int(row["step"]): row for row in kept}
@@ -55,25 +96,19 @@ class MetricsCSV(Logger):
         return self.path.parent.name
 
     @rank_zero_only
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        pass  # config.yaml holds them
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        if step is not None:
-            self.rows.setdefault(step, {"step": step}).update(metrics)
-
-    @rank_zero_only
     def save(self) -> None:
-        if not self.rows:
-            return
-        fields = list(dict.fromkeys(key for row in self.rows.values() for key in row))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, fields, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows[step] for step in sorted(self.rows))
-        write_atomic(self.path, text.getvalue().encode())
+        if self.rows:
+            write_rows(self.path.parent, self.ordered())
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         self.save()
+
+
+def history_of(trainer: Trainer, otherwise: MetricsHistory) -> MetricsHistory:
+    """The history among a Trainer's loggers; where there is none, the other one joins them."""
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsHistory):
+            return logger
+    trainer.loggers = [*trainer.loggers, otherwise]
+    return otherwise

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, Trainer
 
+from first_gan.callbacks.counting import GAN, epoch_is_whole
 from first_gan.callbacks.health import HealthMonitor
-from first_gan.callbacks.metrics import MetricsLogger, epoch_is_whole
+from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ENDED_EARLY
-from first_gan.data import VALIDATION_ROWS
 from first_gan.diagnosis.rules import IMPROVING, TOO_EARLY
 from first_gan.run.folder import BEST, LAST, REPORT, command, python, relative
-from gan_module import GAN
 
 LESSON_EPOCHS = 50
 
@@ -49,10 +48,11 @@ class RunMessages(Callback):
         print(f"Model    parameters: {', '.join(sizes)}")
         print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
         if floor := self.quality.floor:
-            every, held_out = self.quality.every_n_epochs, data.train_rows <= VALIDATION_ROWS.start
+            rows, every = data.images.validation, self.quality.every_n_epochs
             epochs = "each epoch" if every == 1 else f"every {every} epochs"
-            rows = "training rows 50,000 to 59,999" + (", held out" if held_out else ", which it is trained on as well")
-            print(f"Quality  {self.quality.samples:,} images {epochs} against {rows}")
+            held_out = ", held out" if data.train_rows <= rows.start else ", which it is trained on as well"
+            print(f"Quality  {self.quality.samples:,} images {epochs} against training rows {rows.start:,} to ", end="")
+            print(f"{rows.stop - 1:,}{held_out}")
             print(
                 f"         (real images reach FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f})"
             )

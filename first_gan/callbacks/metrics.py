@@ -1,33 +1,39 @@
-"""Averages what each update measured and logs it, and stops a run whose losses are no longer numbers."""
+"""Averages what each update measured and logs it, and stops a run whose losses are NaN or infinite."""
 
 import time
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from datamodule import Minibatches
-from first_gan.diagnosis.history import DIVERGED
-from gan_module import GAN
+from first_gan.callbacks.counting import GAN
+from first_gan.diagnosis.history import D_LOSS, DIVERGED, G_LOSS
 
-LOSSES = ("train/d_loss", "train/g_loss")
+LOSSES = (D_LOSS, G_LOSS)
 
 
 class TrainingDiverged(Exception):
     """A loss or a weight became NaN or infinite; the message says where."""
 
 
-def epoch_is_whole(trainer: Trainer, gan: GAN) -> bool:
-    """Whether the epoch that ended had all its updates; `max_steps` and `max_time` may cut it short."""
-    return gan.updates % trainer.train_dataloader.updates_per_epoch == 0  # type: ignore[union-attr]
+def log(trainer: Trainer, gan: GAN, values: dict[str, float], step: int) -> None:
+    """Logs at an x of our own, the number of updates, in each logger; and for stock callbacks that monitor a metric."""
+    for logger in trainer.loggers:
+        row = values if isinstance(logger, TensorBoardLogger) else values | {"epoch": trainer.current_epoch}
+        logger.log_metrics(row, step=step)
+    for name, value in values.items():
+        if name != "epoch":  # Lightning has it already
+            gan.log(name, value, logger=False, prog_bar=name in LOSSES, batch_size=1)
 
 
 class MetricsLogger(Callback):
-    """Logs the mean of every metric of `training_step` each `log_every_n_steps` updates and at each epoch's end.
+    """Logs the mean of every metric of `GAN.training_step` each `log_every_n_steps` updates and at each epoch's end.
 
     Metrics stay on the device until they are logged: one copy to the host then, none per update. `latest` has the last
-    means for others to show, without a copy of their own. The x of everything is the number of updates. Images per
-    second are those since the last time something was logged, so at points inside one `training_step`, or at an epoch's end inside one, they are equal.
+    means for others to show, without a copy of their own. Images per second are those since the last time something was
+    logged, so at points inside one `training_step`, or at an epoch's end inside one, they are equal.
     """
 
     def __init__(self) -> None:
@@ -39,17 +45,21 @@ class MetricsLogger(Callback):
         self._images_per_second = 0.0
         self._since = 0.0
 
+    def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
+        self._seen = gan.images_seen
+
     def on_train_epoch_start(self, trainer: Trainer, gan: GAN) -> None:
         self._window = []
         self._restart_clock()
 
     def on_train_batch_end(
-        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Minibatches, batch_idx: int
+        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Any, batch_idx: int
     ) -> None:
         self._names = list(outputs)
         measured = torch.stack(list(outputs.values()), dim=1)
         self._window.append(measured)
-        images = min(len(measured) * batch.batch_size, len(batch.rows)) * trainer.world_size
+        images = (gan.images_seen - self._seen) * trainer.world_size
+        self._seen = gan.images_seen
         self._window_images += images
         self.images += images
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
@@ -77,8 +87,7 @@ class MetricsLogger(Callback):
             done = point
             self.latest = dict(zip(self._names, means.tolist(), strict=True))
             self.latest["train/images_per_second"] = self._images_per_second
-            for logger in trainer.loggers:
-                logger.log_metrics({"epoch": trainer.current_epoch} | self.latest, step=point)
+            log(trainer, gan, {"epoch": trainer.current_epoch} | self.latest, point)
         self._window = [values.to(gan.device, self._window[0].dtype)] if len(values) else []
         self._restart_clock()
 

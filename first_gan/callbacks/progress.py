@@ -1,6 +1,7 @@
 """The progress bar: one for the whole run, redrawn twice a second from means that are on the host already."""
 
 import time
+from typing import Any
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
@@ -8,10 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from datamodule import Minibatches
+from first_gan.callbacks.counting import GAN
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
-from gan_module import GAN
 
 REFRESH_S = 0.5  # a redraw takes milliseconds
 
@@ -58,7 +58,7 @@ class TrainingProgress(ProgressBar):
         self._draw(trainer, gan)
 
     def on_train_batch_end(
-        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Minibatches, batch_idx: int
+        self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Any, batch_idx: int
     ) -> None:
         if self.bar is not None and time.monotonic() - self._drawn > REFRESH_S:
             self._draw(trainer, gan)
@@ -108,7 +108,7 @@ def _total_updates(trainer: Trainer, gan: GAN) -> int | None:
     """Updates of the whole run; None where it has no end."""
     ends = []
     if trainer.max_epochs not in (None, -1):
-        ends.append(int(trainer.max_epochs * trainer.train_dataloader.updates_per_epoch))  # type: ignore[union-attr]
+        ends.append(int(trainer.max_epochs * trainer.num_training_batches))
     if trainer.max_steps != -1:
-        ends.append(trainer.max_steps // (gan.d_steps + 1))
+        ends.append(-(-trainer.max_steps // (gan.d_steps + 1)))
     return min(ends, default=None)

@@ -2,45 +2,53 @@
 
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, Trainer
-from torch import Tensor, nn
 
-from datamodule import MNISTDataModule, scale
-from first_gan.callbacks.metrics import epoch_is_whole
-from first_gan.data import VALIDATION_ROWS
+from first_gan.callbacks.counting import GAN, epoch_is_whole, samples, updates_done
+from first_gan.callbacks.metrics import log
+from first_gan.data import ImageSet, scaled
+from first_gan.diagnosis.history import FCD
+from first_gan.drawing.latent import latent_vectors
 from first_gan.run.stopping import STOP
 from first_gan.scores.judge import Judge
 from first_gan.scores.scoring import Reference, feature_scores
-from gan_module import GAN
 
 
 class QualityMonitor(Callback):
-    """Logs `val/fcd`, `val/coverage` and more after each few epochs: generated images against rows 50,000 to 59,999.
+    """Logs `val/fcd`, `val/coverage` and more after each few epochs: generated images against the last sixth of the training set.
 
     The images come from the same latent vectors each time. `val/raw_*` are the scores of the trained weights where a
-    moving average of them is what samples are drawn from, `val/floor_*` those of real training images.
+    moving average of them (`ema`) is what samples are drawn from, `val/floor_*` those of real training images.
 
     Args:
         every_n_epochs: Epochs from one scoring to the next; 0 is off.
         samples: Images that are generated and scored each time; 500 to 5000.
         seed: Decides the latent vectors, alone.
+        judge: Whose features the scores stand on; without one nothing is scored.
+        images: The dataset that generated images are compared with.
 
     Raises:
         ValueError: An option is outside its legal range; the message names both.
     """
 
-    def __init__(self, every_n_epochs: int = 1, samples: int = 1500, seed: int = 0) -> None:
+    def __init__(
+        self,
+        every_n_epochs: int = 1,
+        samples: int = 1500,
+        seed: int = 0,
+        judge: Judge | None = None,
+        images: ImageSet | None = None,
+    ) -> None:
         if every_n_epochs < 0:
             raise ValueError(f"quality.every_n_epochs must be at least 0, got {every_n_epochs}")
         if not 500 <= samples <= 5000:
             raise ValueError(f"quality.samples must be 500 to 5000, got {samples}")
         self.every_n_epochs, self.samples, self.seed = every_n_epochs, samples, seed
-        self.judge: Judge | None = None  # set before training, where scores are wanted: of the dataset that was found
+        self.judge, self.images = judge, images
         self.floor: dict[str, float] = {}
         self.latest: dict[str, float] = {}  # what the last scoring logged, after `latest_epoch`
         self.latest_epoch = 0
-        self.keeps_best = False  # whether a resumed run goes on where its best epoch's checkpoint is
+        self.keeps_best = True  # whether a resumed run goes on where its best epoch's checkpoint is
         self.best_fcd, self.best_epoch = float("inf"), 0
         self.improved = False  # whether the epoch that ended is the best so far
 
@@ -52,36 +60,43 @@ class QualityMonitor(Callback):
             self.best_fcd, self.best_epoch = state["best_fcd"], state["best_epoch"]
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
-        if self.judge is None:
+        if self.judge is None or self.images is None or not self.every_n_epochs or not trainer.is_global_zero:
             return
-        data: MNISTDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        self.reference = Reference(self.judge, data.images[VALIDATION_ROWS])
+        training = self.images.train
+        self.reference = Reference(self.judge, training[self.images.validation])
+        if self.reference.too_few:
+            print(f"No scores: {self.reference.too_few}")
+            return
         STOP.check()  # a signal: here and below, not only before an update, since these are seconds
-        floor = feature_scores(scale(data.images[: self.samples]), self.reference)
+        floor = feature_scores(scaled(training[: self.samples]), self.reference)
         self.floor = {f"val/floor_{name}": floor[name] for name in ("fcd", "coverage")}
-        self.z = torch.randn(self.samples, gan.latent_dim, generator=torch.Generator().manual_seed(self.seed))
+        self.z = latent_vectors(self.samples, gan.latent_dim, self.seed)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
         self.improved = False
         epoch = trainer.current_epoch + 1
-        if self.judge is None:
+        if not self.every_n_epochs or epoch % self.every_n_epochs or not epoch_is_whole(trainer, gan):
             return
-        due = epoch % self.every_n_epochs == 0 and epoch_is_whole(trainer, gan)
-        if not due and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        scores = trainer.strategy.broadcast(self._score(gan))  # the first process scores, all may monitor it
+        if not scores:
             return
-        self.latest_epoch = epoch
-        self.latest = self._scores(gan, gan.sampling_generator, "val/") | self.floor
-        if gan.ema is not None:
-            self.latest |= self._scores(gan, gan.generator, "val/raw_")
-        if self.latest["val/fcd"] < self.best_fcd:
+        self.latest, self.latest_epoch = scores, epoch
+        if scores[FCD] < self.best_fcd:
             self.improved = True
-            self.best_fcd, self.best_epoch = self.latest["val/fcd"], epoch
-        for logger in trainer.loggers:
-            logger.log_metrics(self.latest, step=gan.updates)  # the losses of this x have brought the epoch
+            self.best_fcd, self.best_epoch = scores[FCD], epoch
+        log(trainer, gan, scores, updates_done(trainer, gan))
 
-    def _scores(self, gan: GAN, generator: nn.Module, prefix: str) -> dict[str, float]:
+    def _score(self, gan: GAN) -> dict[str, float]:
+        """All that is logged; nothing without a judge."""
+        if not self.floor:
+            return {}
+        scores = self._scores(gan, "val/") | self.floor
+        if getattr(gan, "ema", None) is not None:
+            scores |= self._scores(gan, "val/raw_", generator=gan.generator)
+        return scores
+
+    def _scores(self, gan: GAN, prefix: str, **by: Any) -> dict[str, float]:
         STOP.check()
-        images: Tensor = gan.sample(self.z, generator).float().cpu()
-        scores = feature_scores(images, self.reference)
+        scores = feature_scores(samples(gan, self.z, **by), self.reference)
         shown = {name: value for name, value in scores.items() if prefix == "val/" or not name.startswith("class_")}
         return {prefix + name: value for name, value in shown.items()}

@@ -7,39 +7,41 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from first_gan.drawing.latent import grid, latent_vectors, png, to_pixels
+from first_gan.callbacks.counting import GAN, samples, updates_done
+from first_gan.drawing.latent import latent_vectors
+from first_gan.drawing.pictures import grid, png, to_pixels
 from first_gan.run.folder import write_atomic
-from gan_module import GAN
 
 IMAGES = 64
 
 
 class SampleGrids(Callback):
-    """Draws the same 64 latent vectors after each epoch, so that one sees them turn into digits.
+    """Draws the same 64 latent vectors after each epoch, so that one sees them turn into images.
 
     Args:
-        folder: The run folder; grids go into its `samples/`. None keeps no files.
+        folder: Grids go into its `samples/`; None keeps no files, so that they are in TensorBoard alone.
         seed: Decides the latent vectors, alone.
+        real: Real images to show beside them, uint8, (N, C, H, W); the first 64 are shown.
     """
 
-    def __init__(self, folder: Path | None, seed: int) -> None:
-        self.folder = None if folder is None else folder / "samples"
-        self.seed = seed
+    def __init__(self, folder: Path | str | None = None, seed: int = 0, real: Tensor | None = None) -> None:
+        self.folder = None if folder is None else Path(folder) / "samples"
+        self.seed, self.real = seed, real
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
         if trainer.current_epoch > 0 or not trainer.is_global_zero:
             return
-        real = trainer.datamodule.train_images[:IMAGES]  # type: ignore[attr-defined]
-        self._show(trainer, "samples/real", real.cpu(), "real", step=0)
+        if self.real is not None:
+            self._show(trainer, "samples/real", self.real[:IMAGES].cpu(), "real", step=0)
         self._show(trainer, "samples/generated", self._draw(gan), "epoch_0000", step=0)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
         if trainer.is_global_zero:
             name = f"epoch_{trainer.current_epoch + 1:04d}"
-            self._show(trainer, "samples/generated", self._draw(gan), name, step=gan.updates)
+            self._show(trainer, "samples/generated", self._draw(gan), name, step=updates_done(trainer, gan))
 
     def _draw(self, gan: GAN) -> Tensor:
-        return to_pixels(gan.sample(latent_vectors(IMAGES, gan.latent_dim, self.seed)).float())
+        return to_pixels(samples(gan, latent_vectors(IMAGES, gan.latent_dim, self.seed)))
 
     def _show(self, trainer: Trainer, tag: str, pixels: Tensor, name: str, step: int) -> None:
         picture = grid(pixels, columns=8)

@@ -8,7 +8,7 @@ from statistics import fmean
 FCD, FLOOR, MODES, DIVERSITY = "val/fcd", "val/floor_fcd", "val/modes_covered", "train/diversity"
 D_LOSS, G_LOSS = "train/d_loss", "train/g_loss"
 D_REAL, D_FAKE, D_ACCURACY = "train/d_real", "train/d_fake", "train/d_accuracy"
-DIVERGED = "train/diverged"  # in the row of the update whose loss was no longer a number
+DIVERGED = "train/diverged"  # in the row of the update whose loss was NaN or infinite
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class Diagnosis:
         """As TensorBoard shows it."""
         answers = [f"- {answer.question} {answer.answer}" for answer in self.answers.values()]
         ways = [f"- `{each.option}`: {each.why}" for each in self.advice]
-        return "\n".join([f"**{self.headline()}**", "", *answers, "", f"{self.before_advice()}:", "", *ways])
+        advice = ["", f"{self.before_advice()}:", "", *ways] if ways else []
+        return "\n".join([f"**{self.headline()}**", "", *answers, *advice])
 
     def before_advice(self) -> str:
         return "Resume it and try" if self.verdict in (IMPROVING, TOO_EARLY) else "In a new run, try"
@@ -122,7 +123,7 @@ def diagnose(rows: Sequence[Mapping[str, float]], options: Mapping[str, Any]) ->
         "convergence": convergence(history),
     }
     epoch = int(history.epochs[-1]["epoch"]) + 1
-    return Diagnosis(verdict, confidence(history, verdict), answers, evidence, advise(WAYS[verdict], options), epoch)
+    return Diagnosis(verdict, confidence(history, verdict), answers, evidence, advise(CHANGES[verdict], options), epoch)
 
 
 def verdict_of(history: History) -> tuple[str, list[Evidence]]:
@@ -188,7 +189,7 @@ def d_dominance(history: History) -> Answer:
     accuracy, fake = history.last(D_ACCURACY), history.last(D_FAKE)
     if math.isnan(accuracy):
         return Answer(QUESTIONS["d_dominance"], "Not known: it diverged before anything was logged", 0)
-    score = int(accuracy > CERTAIN) - bool(too_weak(history))
+    score = int(accuracy > MAX_D_ACCURACY) - bool(too_weak(history))
     words = {1: "Too much", 0: "Neither", -1: "Too little"}[score]
     return Answer(
         QUESTIONS["d_dominance"], f"{words}: it is right on {accuracy:.0%} of images, D(G(z)) is {fake:.2f}", score
@@ -219,20 +220,20 @@ def improvement(history: History) -> list[Evidence]:
 # The thresholds, on means over an epoch unless said.
 LOSS = 37.0  # nats
 LOST = 1.5  # times the best FCD
-CERTAIN = 0.94  # D's accuracy
-BLIND = 0.55  # D's accuracy
-FEW = 0.49  # diversity
-ALIKE = 0.11  # diversity
+MAX_D_ACCURACY = 0.94  # D's accuracy
+MIN_D_ACCURACY = 0.55  # D's accuracy
+WEAK_D_DIVERSITY = 0.49  # diversity
+COLLAPSE_DIVERSITY = 0.11  # diversity
 MOVING = 0.08  # relative gain of FCD over the last quarter of the run
 MOVING_DIVERSITY = 0.06  # gain of diversity, likewise
 SETTLED = 0.1  # relative change of a loss from the quarter before to the last
-LONG = 16  # epochs
+MIN_EPOCHS = 16  # epochs
 SCORES = 6  # of them, or they say little about a trend
-YOUNG = 540  # updates
+MIN_UPDATES = 540  # updates
 
 
 def diverging(history: History) -> list[Evidence]:
-    """A loss is no number any more or beyond what a D that is merely sure of itself makes of it, or what G had learned is lost."""
+    """A loss is NaN, infinite or beyond what a D that is merely sure of itself makes of it, or what G had learned is lost."""
     if history.diverged:
         return [Evidence(DIVERGED, 1, "0: a loss or weight became NaN or infinite")]
     recent = {name: max(history.series(name)[-2:], default=0) for name in (D_LOSS, G_LOSS)}
@@ -250,8 +251,8 @@ def lost(history: History) -> list[Evidence]:
 
 def too_early(history: History) -> list[Evidence]:
     """After so few updates even a healthy run's samples are noise; and where nothing measures them there is nothing to tell."""
-    if history.updates < YOUNG:
-        return [Evidence("updates", history.updates, f"at least {YOUNG}")]
+    if history.updates < MIN_UPDATES:
+        return [Evidence("updates", history.updates, f"at least {MIN_UPDATES}")]
     unmeasured = not history.series(FCD) and not history.series(DIVERSITY)
     return [Evidence("samples measured", 0, "at least one epoch")] if unmeasured else []
 
@@ -259,33 +260,33 @@ def too_early(history: History) -> list[Evidence]:
 def too_weak(history: History) -> list[Evidence]:
     """D guesses although G's samples are alike: it gives G no direction. Where G is good, D must guess (2014, proposition 1)."""
     accuracy, diversity = history.last(D_ACCURACY), history.last(DIVERSITY)
-    if not (accuracy < BLIND and diversity < FEW):
+    if not (accuracy < MIN_D_ACCURACY and diversity < WEAK_D_DIVERSITY):
         return []
     return [
-        Evidence(D_ACCURACY, accuracy, f"above {BLIND:g} while samples are so alike"),
-        Evidence(DIVERSITY, diversity, f"above {FEW:g} where D has no more to find; real images: 1"),
+        Evidence(D_ACCURACY, accuracy, f"above {MIN_D_ACCURACY:g} while samples are so alike"),
+        Evidence(DIVERSITY, diversity, f"above {WEAK_D_DIVERSITY:g} where D has no more to find; real images: 1"),
     ]
 
 
 def mode_collapse(history: History) -> list[Evidence]:
     """Samples are nearly the same, whatever z is (2014, section 6: "the Helvetica scenario")."""
     diversity = history.last(DIVERSITY)
-    if not diversity < ALIKE:
+    if not diversity < COLLAPSE_DIVERSITY:
         return []
-    evidence = [Evidence(DIVERSITY, diversity, f"healthy: above {ALIKE:g}; real images: 1")]
+    evidence = [Evidence(DIVERSITY, diversity, f"healthy: above {COLLAPSE_DIVERSITY:g}; real images: 1")]
     return evidence + [Evidence(MODES, modes, "10 in the end") for modes in history.series(MODES)[-1:]]
 
 
 def dominates(history: History) -> list[Evidence]:
     """D is right on nearly all images, so that its gradient tells G little (2014, section 3; Arjovsky & Bottou 2017)."""
     accuracy = history.last(D_ACCURACY)
-    return [Evidence(D_ACCURACY, accuracy, f"healthy: below {CERTAIN:g}")] if accuracy > CERTAIN else []
+    return [Evidence(D_ACCURACY, accuracy, f"healthy: below {MAX_D_ACCURACY:g}")] if accuracy > MAX_D_ACCURACY else []
 
 
 def converged(history: History) -> list[Evidence]:
     """After many epochs quality, or where it is not scored diversity, no longer gets better."""
     measured = history.series(FCD) or history.series(DIVERSITY)
-    long = len(history.epochs) >= LONG and len(measured) >= SCORES
+    long = len(history.epochs) >= MIN_EPOCHS and len(measured) >= SCORES
     return improvement(history) if long and g_moves(history) <= 0 else []
 
 
@@ -297,7 +298,7 @@ RULES: tuple[tuple[str, Callable[[History], list[Evidence]]], ...] = (
     (DOMINATES, dominates),
     (CONVERGED, converged),
 )
-WAYS = {
+CHANGES = {
     IMPROVING: advice.improving,
     CONVERGED: advice.converged,
     DOMINATES: advice.d_dominates,

@@ -4,7 +4,7 @@ import io
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ import yaml
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
-from first_gan.data import FOLDERS, DataError, idx
+from first_gan.data import FOLDERS, DataError, ImageSet, sources
+from first_gan.networks import NetworkError
 from first_gan.run.cli import expand
 from first_gan.run.folder import BEST, LAST, RunFolderError, folder_of, write_atomic
-from gan_module import GAN
 
-HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict, "options": dict}
+HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict}
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -138,8 +138,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_atomic(Path(path), buffer.getvalue())
 
 
-def load_gan(path: Path, checkpoint: dict[str, Any]) -> GAN:
+def load_gan(path: Path, checkpoint: dict[str, Any], gan_class: Callable[..., Any]) -> Any:
     """The checkpoint's networks, in eval mode on the CPU, in float32.
+
+    Args:
+        path: The checkpoint's path.
+        checkpoint: The checkpoint.
+        gan_class: `GAN`, which imports no networks but the project's own for a checkpoint.
 
     Raises:
         RunFolderError: Its options or weights are not those of a GAN.
@@ -149,30 +154,52 @@ def load_gan(path: Path, checkpoint: dict[str, Any]) -> GAN:
         raise RunFolderError(f"{path} lacks the model's options")
     try:
         with torch.device("meta"):  # shapes alone: the weights are there already
-            gan = GAN(**hyperparameters)
+            gan = gan_class(**hyperparameters)
+            gan.configure_model()
+    except NetworkError as error:
+        raise RunFolderError(f"{path}: {error}") from error
     except (TypeError, ValueError, RuntimeError, OverflowError, LookupError, AttributeError) as error:
         raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
     check_weights(path, checkpoint, gan.state_dict())
     gan.load_state_dict(checkpoint["state_dict"], assign=True)
-    return gan.float().eval()
+    return gan.to("cpu").float().eval()
 
 
-def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[dict[str, Tensor], str, Path]:
-    """The dataset that the checkpoint was trained on: its four arrays, its name, and the folder it was found in.
+def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[ImageSet, str, Path]:
+    """The dataset that the checkpoint was trained on, its name, and the place it was found at.
 
-    Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and in `data`.
+    Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and, but for one's own
+    images, in `data`.
+
+    Raises:
+        DataError: It is not there, or is not that dataset.
     """
-    dataset = str(checkpoint["options"].get("data.dataset"))
-    if dataset not in FOLDERS:
+    options = data_options(checkpoint)
+    dataset, image_size = str(options.get("data.dataset")), options.get("data.image_size")
+    if dataset not in sources.DATASETS or not isinstance(image_size, int | None):
         raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
     if data_dir is not None:
         places = [data_dir]
     else:
-        places = [data_dir_of_run(path), os.environ.get("MNIST_DIR", "") if dataset == "mnist" else "", "data"]
-    for folder in (expand(place) for place in places if place):
-        if paths := idx.find(folder, dataset):
-            return idx.read_dataset(paths), dataset, folder
-    raise DataError(f"no {FOLDERS[dataset]} in {', '.join(filter(None, places))}; name its folder by --data_dir")
+        kept = options.get("data.data_dir")
+        places = [data_dir_of_run(path), kept if isinstance(kept, str) else ""]
+        places.append(os.environ.get("MNIST_DIR", "") if dataset == "mnist" else "")
+        places.append("" if dataset in sources.OWN else "data")
+    places = list(dict.fromkeys(filter(None, places)))
+    for place in map(expand, places):
+        if data := sources.read(dataset, place, image_size):
+            return data, dataset, place
+    wanted = ({"folder": "folder of pictures", "npz": ".npz file"} | FOLDERS)[dataset]
+    tried = f"no {wanted} in {', '.join(places)}" if places else f"nothing says where the {wanted} is"
+    raise DataError(f"{tried}; name its place by --data_dir")
+
+
+def data_options(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of its images, by option name: train.py's, or a plain Trainer's, of its datamodule; else nothing."""
+    options, of_datamodule = checkpoint.get("options"), checkpoint.get("datamodule_hyper_parameters")
+    if isinstance(options, dict):
+        return options
+    return {f"data.{name}": value for name, value in of_datamodule.items()} if isinstance(of_datamodule, dict) else {}
 
 
 def data_dir_of_run(checkpoint: Path) -> str:
@@ -180,6 +207,7 @@ def data_dir_of_run(checkpoint: Path) -> str:
     folder = folder_of(checkpoint)
     try:
         config = {} if folder is None else yaml.safe_load((folder / "config.yaml").read_text())
-        return str(config["data"]["data_dir"])
+        found = config["data"]["data_dir"]
+        return found if isinstance(found, str) else ""
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return ""

@@ -1,4 +1,4 @@
-"""What the doors share: the parser, and one-line errors with their exit codes."""
+"""What the commands share: the parser, and one-line errors with their exit codes."""
 
 import difflib
 import re
@@ -28,10 +28,10 @@ class RunFailed(Exception):
 
 
 def run_command(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
-    """Runs a door's body and turns what stops it into lines on stderr and an exit code.
+    """Runs a command's body and turns what stops it into lines on stderr and an exit code.
 
     Args:
-        program: The door's name, to stand before its errors.
+        program: The command's name, to stand before its errors.
         body: Takes the arguments, returns the exit code.
         argv: The arguments; by default those of the process.
 
@@ -66,7 +66,7 @@ def expand(path: str | None, default: str = ".") -> Path:
 
 
 class Steps(Progress):
-    """What a door is doing, as a bar on stderr that is gone afterwards; nothing where stderr is no terminal."""
+    """What a command is doing, as a bar on stderr that is gone afterwards; nothing where stderr is no terminal."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -91,11 +91,18 @@ class Parser(ArgumentParser):
 
     Args:
         refused: Options that exist elsewhere and cannot work here, with the reason.
+        nested: Options of the classes that are the default, which a misspelt name may mean.
     """
 
-    def __init__(self, refused: Mapping[str, str] = MappingProxyType({}), **kwargs: Any) -> None:
+    def __init__(
+        self, refused: Mapping[str, str] = MappingProxyType({}), nested: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(allow_abbrev=False, **kwargs)
-        self.refused = refused
+        self.refused, self.nested = refused, nested
+
+    def format_help(self) -> str:
+        """Without the hundred layers of torch that jsonargparse knows as networks."""
+        return re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", super().format_help())
 
     def parse(self, argv: Sequence[str], base: str | None = None) -> Any:
         """Parses train.py's arguments: the config file `base` first, then each --config, then the flags.
@@ -123,6 +130,8 @@ class Parser(ArgumentParser):
         return options
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # of a class's own arguments, within the parser of all
+            super().error(message, ex)
         raise UserError(self._one_line(message)) from ex
 
     def _one_line(self, message: str) -> str:
@@ -131,6 +140,9 @@ class Parser(ArgumentParser):
         if match := re.search(r"does not accept option '([\w.]+)'", message):
             group = re.search(r"[Gg]roup '(\w+)'", message)
             return self._unknown(f"{group[1]}.{match[1]}" if group else match[1], f"in a config file: {match[1]}")
+        network = r'Parser key "([\w.]+)":\s+Type .* expects a function or a callable class: (.*)\. Got value: (.*)'
+        if match := re.match(network, message, re.DOTALL):
+            message = self._network(*match.groups())
         union = (
             r"Does not validate against any of the Union subtypes\s+Subtypes: \[(.*?)\]\s+Errors:.*Given value: (.*)"
         )
@@ -144,10 +156,27 @@ class Parser(ArgumentParser):
         message = re.sub(r"\. Got value: ", ", got ", message)
         return re.sub(r"\s+", " ", message).strip()
 
+    def _network(self, option: str, reason: str, given: str) -> str:
+        """What is wrong with a network's class, or with one of the class's own options."""
+        class_path = re.search(r"class_path='([\w.]+)'", given)
+        if match := re.match(r'Parser key "([\w.]+)":\s+(.*)', reason, re.DOTALL):
+            return f'Parser key "{option}.{match[1]}": {match[2]}'
+        if (match := re.match(r"Option '(\w+)' is not accepted", reason)) and class_path:
+            close = difflib.get_close_matches(f"{option}.{match[1]}", self.nested, n=1)
+            hint = (
+                f"; did you mean --{close[0]}?"
+                if close and match[1] not in close[0]
+                else f"; --{option}.help {class_path[1]} lists them"
+            )
+            return f"unknown option --{option}.{match[1]} of {class_path[1]}{hint}"
+        why = f" ({reason})" if reason.startswith(("No module", "module")) else ""
+        return f"--{option}: {class_path[1] if class_path else given} is not a network's class{why}, such as networks.dcgan.Generator is"
+
     def _unknown(self, name: str, given: str) -> str:
         if name in self.refused:
             return f"--{name} cannot be used here: {self.refused[name]}"
         known = [option.removeprefix("--") for action in self._actions for option in action.option_strings]
+        known += self.nested
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean --{close[0]}?" if close else "; --help lists the options"
         return f"unknown option {given if given.startswith('in ') else '--' + name if '--' in given else given}{hint}"

@@ -4,19 +4,28 @@ Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/
 curves.png, report.html and what that shows in report/.
 """
 
+import csv
+import io
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
+
+from first_gan.run.names import flat
 
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
+CONFIG = "config.yaml"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 REPORT = "report.html"
@@ -75,6 +84,29 @@ def _numbers(logs: Path) -> list[int]:
     return [int(name) for name in names if name.isdecimal()]
 
 
+def open_run(folder: Path | None, root: Path, config: str, device: str) -> tuple[Path, FileLock]:
+    """Claims a run folder where none is resumed, locks it, and writes its config.yaml.
+
+    Args:
+        folder: The run folder; None claims a new one.
+        root: Where that goes, in `lightning_logs/`.
+        config: All options as YAML.
+        device: Where it trains.
+
+    Raises:
+        RunFolderError: The folder cannot be written, or another process trains there.
+    """
+    claimed = folder or claim(root)
+    try:
+        held = lock(claimed)
+        write_config(claimed, config, device)
+    except OSError as error:
+        if folder is None:
+            shutil.rmtree(claimed, ignore_errors=True)
+        raise RunFolderError(f"{claimed} cannot be written: {error.strerror}") from error
+    return claimed, held
+
+
 def find_checkpoint(ckpt_path: str, root: Path) -> Path:
     """The checkpoint that `--ckpt_path` names: a path, or `last` for the newest run that has one.
 
@@ -101,10 +133,23 @@ def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
     folder = checkpoint.absolute().parents[1]
     try:
-        ours = (folder / "config.yaml").read_text(encoding="utf-8").startswith(SIGNATURE)
+        ours = (folder / CONFIG).read_text(encoding="utf-8").startswith(SIGNATURE)
     except (OSError, UnicodeDecodeError):
         return None
     return folder if ours and checkpoint.absolute().parent.name == LAST.parent.name else None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The options that a config.yaml holds, by name; nothing that it names is imported.
+
+    Raises:
+        RunFolderError: It cannot be read, or holds no options.
+    """
+    try:
+        options = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RunFolderError(f"{path} is broken; mend it") from error
+    return flat(options) if isinstance(options, dict) else {}
 
 
 def write_config(folder: Path, options: str, device: str) -> None:
@@ -120,7 +165,7 @@ def write_config(folder: Path, options: str, device: str) -> None:
         f"{SIGNATURE}, git {_git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
         f"# python {platform.python_version()}, {versions}, on {device}\n"
     )
-    write_atomic(folder / "config.yaml", (header + options).encode())
+    write_atomic(folder / CONFIG, (header + options).encode())
 
 
 def _git_revision() -> str:
@@ -145,6 +190,16 @@ def lock(folder: Path) -> FileLock:
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be written: {error.strerror}") from error
     return file_lock
+
+
+def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Writes metrics.csv, in one rename."""
+    fields = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(folder / "metrics.csv", text.getvalue().encode())
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

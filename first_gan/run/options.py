@@ -1,21 +1,26 @@
 """What train.py can be asked for: its parser, and the checks that need several options or the machine."""
 
+import argparse
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import torch
 from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
 
-from datamodule import MNISTDataModule, limited
 from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.messages import LESSON_EPOCHS
 from first_gan.callbacks.quality import QualityMonitor
+from first_gan.networks import is_trusted
 from first_gan.run.cli import Parser, UserError
-from gan_module import GAN
+from first_gan.run.names import flat
 
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
 NO_VALIDATION = "there is no validation loop: a GAN's losses on held-out images say nothing"
@@ -37,41 +42,86 @@ NOT_OFFERED = {
 # Each loss trains one network and leaves the other's gradients unused, which plain DDP takes for an error.
 DDP = "ddp_find_unused_parameters_true"
 STRATEGIES = ("auto", "ddp", DDP)
+NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
+FOUND = ("devices × num_nodes", "contents of the images")  # of a run, beside its options
+NETWORKS = ("model.generator", "model.discriminator")
 
 
-def build_parser() -> Parser:
-    """Trainer options at the top, those of the model, the data, the quality scores and the diagnosis below."""
-    parser = Parser(REFUSED, prog="train.py", description="Trains a GAN on MNIST.")
+def build_parser(gan: type, data: type) -> Parser:
+    """Trainer options at the top, those of the model, the data, the quality scores and the diagnosis below.
+
+    Args:
+        gan: The LightningModule's class.
+        data: The LightningDataModule's.
+    """
+    parser = Parser(REFUSED, NESTED, prog="train.py", description="Trains a GAN on MNIST, or on your own images.")
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; may be repeated")
     parser.add_argument("--seed_everything", type=int, default=0, help="seed of every random draw; 0 or more")
     parser.add_argument(
         "--ckpt_path", type=str | None, default=None, help="resume: a checkpoint's path, or `last` for the newest run's"
     )
-    parser.add_class_arguments(GAN, "model", skip={"seed"})
-    parser.add_class_arguments(MNISTDataModule, "data", skip={"seed", "limit", "steps_per_execution"})
-    parser.add_class_arguments(QualityMonitor, "quality", skip={"seed"})
-    parser.add_class_arguments(HealthMonitor, "health", skip={"seed"})
+    parser.add_class_arguments(gan, "model", skip={"seed", "image_shape"})
+    parser.add_class_arguments(data, "data", skip={"seed"})
+    parser.add_class_arguments(QualityMonitor, "quality", skip={"seed", "judge", "images"})
+    parser.add_class_arguments(HealthMonitor, "health", skip={"seed", "real", "names", "folder", "options"})
     parser.add_class_arguments(Trainer, None, skip=NOT_OFFERED)
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
 
 
-def what_must_not_change(options: Namespace, processes: int) -> dict[str, Any]:
-    """What decides the outcome of a run, by option name: a resumed run must have it alike."""
-    groups = {"model": options.model, "data": options.data}
-    nested = {f"{name}.{key}": value for name, group in groups.items() for key, value in group.items()}
-    del nested["data.data_dir"], nested["model.steps_per_execution"]
+def typed_checkpoint(argv: Sequence[str]) -> Namespace:
+    """`ckpt_path` and `default_root_dir`, as far as they were typed; nothing else is looked at."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--ckpt_path", nargs="?")
+    parser.add_argument("--default_root_dir", nargs="?")
+    return Namespace(**vars(parser.parse_known_args(list(argv))[0]))
+
+
+def fixed_options(options: Namespace, processes: int, contents: str | None) -> dict[str, Any]:
+    """What decides the outcome of a run, by option name: a resumed run must have it alike.
+
+    Args:
+        options: All options.
+        processes: That share the work.
+        contents: A hash of the images, of those that may change; None for the datasets that everyone has alike.
+    """
+    nested = {"model": options.model.as_dict(), "data": options.data.as_dict()}
+    del nested["data"]["data_dir"], nested["model"]["steps_per_execution"]
     top = {key: options[key] for key in ("seed_everything", "precision", "limit_train_batches")}
     top["quality.samples"] = options.quality.samples  # scores of few images differ from scores of many
-    return top | nested | {"devices × num_nodes": processes}
+    return top | flat(nested) | dict(zip(FOUND, (processes, contents), strict=True))
 
 
-def as_defaults(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a checkpoint keeps, for a parser's defaults."""
-    return {key: value for key, value in kept.items() if key != "devices × num_nodes"}
+def as_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a checkpoint keeps, for a parser's defaults: those of a network beside its class again."""
+    defaults = {key: value for key, value in fixed.items() if key not in FOUND}
+    for network in NETWORKS:
+        arguments = {key: defaults.pop(key) for key in list(defaults) if key.startswith(f"{network}.")}
+        named = {key.removeprefix(f"{network}."): value for key, value in arguments.items()}
+        defaults[network] = {"class_path": defaults[network], "init_args": named}
+    return defaults
 
 
-def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any], Trainer]:
+def check_networks(options: Mapping[str, Any], argv: Sequence[str]) -> None:
+    """Makes sure that what a run's files name as a network is the project's own, or was typed by a person now.
+
+    Args:
+        options: By name, from a checkpoint or a run's config.yaml; nothing of them was imported yet.
+        argv: What was typed.
+
+    Raises:
+        UserError: A file alone names another class.
+    """
+    for name, value in options.items():
+        named = str(value)
+        if name in NETWORKS and not is_trusted(named) and not any(word.split("=")[-1] == named for word in argv):
+            raise UserError(
+                f"this run's --{name} is {named}, which lies outside networks/ and is imported only if you name it: "
+                f"add --{name} {named}"
+            )
+
+
+def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, Any], Trainer]:
     """Lets Lightning check its own options, by making a Trainer that is not used for training.
 
     Returns:
@@ -94,33 +144,56 @@ def check_trainer_options(options: Namespace, gan: GAN) -> tuple[dict[str, Any],
     if options.strategy not in STRATEGIES:
         raise UserError(f"--strategy {options.strategy} cannot be used here; use auto or ddp")
     if options.max_steps > 0:
-        arguments["max_steps"] = options.max_steps * (gan.d_steps + 1)  # Lightning counts optimizer steps, we updates
+        arguments["max_steps"] = options.max_steps * (d_steps + 1)  # Lightning counts optimizer steps, we updates
+    if updates := int(options.fast_dev_run):  # Lightning's own would count optimizer steps too
+        short = {"max_epochs": 1, "max_steps": updates * (d_steps + 1), "limit_train_batches": updates}
+        arguments |= {"fast_dev_run": False} | short
+    arguments["enable_checkpointing"] = not options.fast_dev_run
     try:
-        trainer = Trainer(**arguments, logger=False, enable_checkpointing=False)
+        trainer = Trainer(**(arguments | {"logger": False, "enable_checkpointing": False}))
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
         raise UserError(" ".join(str(error).split())) from error
     if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > (os.cpu_count() or 1):
         raise UserError(f"--devices {options.devices}: this machine has {os.cpu_count()} CPU cores")
-    arguments["limit_train_batches"] = None  # the loader's business: it hands out several minibatches at a time
     if isinstance(trainer.strategy, DDPStrategy):
         arguments["strategy"] = DDP
     return arguments, trainer
 
 
-def check_batches(options: Namespace, processes: int) -> None:
+def typed_network(named: Namespace) -> Callable[..., nn.Module]:
+    """The network whose class was typed, or stands in a config file that was."""
+    module, _, name = named.class_path.rpartition(".")
+    return partial(getattr(importlib.import_module(module), name), **named.init_args.as_dict())
+
+
+def device_name(trainer: Trainer) -> str:
+    """`cuda NVIDIA H100`, `cpu 2 threads`."""
+    device = trainer.strategy.root_device
+    if device.type == "cpu":
+        return f"cpu {torch.get_num_threads()} threads"
+    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+def check_batches(options: Namespace, rows: int, processes: int) -> None:
     """Makes sure that every process gets images, that an epoch has updates, and batch normalization two images or more.
+
+    Args:
+        options: All options.
+        rows: Images that are trained on.
+        processes: That share them.
 
     Raises:
         UserError: It does not.
     """
-    rows, batch_size, limit = options.data.train_rows // processes, options.data.batch_size, options.limit_train_batches
-    if rows == 0:
-        raise UserError(f"--data.train_rows {options.data.train_rows} is fewer than the {processes} processes")
-    batches = -(-rows // batch_size)
-    if limited(batches, limit) < 1:
+    of_each, batch_size, limit = rows // processes, options.data.batch_size, options.limit_train_batches
+    if of_each == 0:
+        raise UserError(f"--data.train_rows {rows} is fewer than the {processes} processes")
+    batches = -(-of_each // batch_size)
+    if limit is not None and (limit if isinstance(limit, int) else int(batches * limit)) < 1:
         raise UserError(f"--limit_train_batches {limit} leaves no update in an epoch of {batches}")
-    if options.model.batch_norm and (rows % batch_size or batch_size) == 1:
+    normalized = flat({"model": options.model.as_dict()}).get("model.generator.batch_norm", False)
+    if normalized and (of_each % batch_size or batch_size) == 1:
         raise UserError(
-            f"--model.batch_norm needs 2 images or more, and the last of {rows} in batches of {batch_size} is alone; "
-            "change --data.batch_size"
+            f"--model.generator.batch_norm needs 2 images or more, and the last of {of_each} in batches of {batch_size} "
+            "is alone; change --data.batch_size"
         )

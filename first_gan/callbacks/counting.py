@@ -1,0 +1,33 @@
+"""What the callbacks ask of a GAN, and how far a run is: alike for this program's own and for any LightningModule."""
+
+import math
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+# A LightningModule that has `latent_dim` and `sample(z)`: images (N, C, H, W) in [-1, 1] for latent vectors (N, latent_dim).
+GAN = Any
+
+
+def updates_done(trainer: Trainer, gan: GAN) -> int:
+    """Updates so far: the module's own count where it keeps one (`updates`), else minibatches."""
+    own = getattr(gan, "updates", None)
+    return trainer.fit_loop.total_batch_idx + 1 if own is None else int(own)
+
+
+def epoch_is_whole(trainer: Trainer, gan: GAN) -> bool:
+    """Whether the epoch that ended had all its updates; `max_steps` and `max_time` may cut it short."""
+    of_an_epoch = trainer.num_training_batches
+    return math.isinf(of_an_epoch) or updates_done(trainer, gan) % of_an_epoch == 0
+
+
+@torch.no_grad()
+def samples(gan: GAN, z: Tensor, **kwargs: Any) -> Tensor:
+    """float32 images on the CPU for latent vectors on the CPU, in eval mode; afterwards every layer is in its mode again."""
+    modes = [(layer, layer.training) for layer in gan.modules()]
+    images = gan.eval().sample(z.to(gan.device), **kwargs)
+    for layer, training in modes:
+        layer.training = training
+    return images.float().cpu()

@@ -1,0 +1,59 @@
+"""The house: which files are the experiment, and that arrows run one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import train
+
+ROOT = Path(train.__file__).parent
+EXPERIMENT = {"gan_module", "datamodule", "train", "evaluate", "generate", "networks", "benchmarks", "tests"}
+MACHINERY = sorted((ROOT / "first_gan").rglob("*.py"))
+TRAINERS = ("pytorch_lightning", "lightning", "lightning_fabric", "first_gan.callbacks")
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it, with what it takes from them."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def below(names: set[str], *packages: str) -> set[str]:
+    return {name for name in names if any(f"{name}.".startswith(f"{package}.") for package in packages)}
+
+
+def test_a_newcomer_sees_which_files_are_the_experiment() -> None:
+    files = {path.name for path in ROOT.glob("*.py")}
+    assert files == {"gan_module.py", "datamodule.py", "train.py", "evaluate.py", "generate.py"}
+
+
+@pytest.mark.parametrize("path", MACHINERY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_run_one_way(path: Path) -> None:
+    names, room = imported(path), path.relative_to(ROOT / "first_gan").parts[0]
+    assert not below(names, *EXPERIMENT)
+    if room in ("diagnosis", "report", "scores", "data", "drawing"):
+        assert not below(names, *TRAINERS)
+    if room in ("diagnosis", "report"):
+        assert not below(names, "torch", "torchvision")
+    if room not in ("run", "callbacks") and path.name != "__main__.py":
+        assert not below(names, "jsonargparse", "argparse", "first_gan.run.options")
+
+
+def test_what_must_be_there_first_loads_nothing_heavy() -> None:
+    script = "import sys, first_gan.run.stopping, first_gan.diagnosis.rules; "
+    script += "assert not {'torch', 'pytorch_lightning', 'matplotlib', 'jsonargparse'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_the_report_needs_no_torch() -> None:
+    script = "import sys, first_gan.report.page; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)

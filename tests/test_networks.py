@@ -1,0 +1,274 @@
+"""Other networks: by class, by name and by instance; pairs that do not fit; and what a file may name."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from pytorch_lightning import Trainer
+from torch import Tensor, nn
+
+import evaluate
+import gan_module
+import generate
+from first_gan.networks import NetworkError
+from first_gan.run import folder as run_folder
+from gan_module import GAN, Discriminator, Generator
+from networks import dcgan
+from tests.test_lightning import BARE, minibatches
+from tests.test_train import FOLDER, Run, weights
+
+DCGAN = ["--model.generator", "networks.dcgan.Generator", "--model.discriminator", "networks.dcgan.Discriminator"]
+NARROW = ["--model.generator.width", "4", "--model.discriminator.width", "4"]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 64, 64), (3, 24, 48)])
+def test_dcgan_draws_and_judges_any_shape_that_can_be_halved(shape: tuple[int, int, int]) -> None:
+    gan = GAN(partial(dcgan.Generator, width=4), partial(dcgan.Discriminator, width=4), latent_dim=5, image_shape=shape)
+    images = gan.sample(1e6 * torch.randn(3, 5))
+    assert images.shape == (3, *shape)
+    assert images.abs().max() <= 1
+    assert gan.discriminator(images).shape == (3, 1)
+    sides = [layer.kernel_size for layer in gan.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
+    assert set(sides) == {(4, 4)}
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in gan.discriminator.modules())
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in gan.generator.modules())
+
+
+def test_dcgans_weights_begin_small() -> None:
+    layers = [layer for layer in dcgan.Generator().modules() if isinstance(layer, (nn.Linear, nn.ConvTranspose2d))]
+    layers += [layer for layer in dcgan.Discriminator().modules() if isinstance(layer, nn.Conv2d)]
+    assert len(layers) == 5
+    assert all(layer.weight.std().item() == pytest.approx(0.02, rel=0.15) for layer in layers)
+
+
+def test_dcgan_starts_from_seven_pixels_and_doubles() -> None:
+    generator = dcgan.Generator(width=8)
+    sizes: list[tuple[int, ...]] = []
+    for layer in generator.grow:
+        layer.register_forward_hook(lambda _module, _inputs, output: sizes.append(tuple(output.shape[1:])))
+    generator(torch.randn(2, 100))
+    assert sizes[0] == (16, 7, 7)
+    assert sizes[-1] == (1, 28, 28)
+    assert (8, 14, 14) in sizes
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [((1, 30, 30), "multiples of 4, got 30 × 30"), ((1, 28, 20), "multiples of 4"), ((1, 7, 7), "multiples of 2")],
+)
+def test_a_shape_that_cannot_be_halved_is_named(shape: tuple[int, int, int], said: str) -> None:
+    if shape == (1, 28, 20):
+        assert dcgan.Generator(image_shape=shape)(torch.randn(2, 100)).shape == (2, *shape)
+        return
+    with pytest.raises(ValueError, match=said):
+        GAN(dcgan.Generator, dcgan.Discriminator, image_shape=shape)
+
+
+class FromValues(nn.Module):
+    """A discriminator that cannot run without values."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1).mean(1, keepdim=True) * (2 if images.sum().item() > 0 else 1)
+
+
+class OneForAll(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean().view(1, 1)
+
+
+class Pair(nn.Module):
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images, images
+
+
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        ({"generator": Generator(latent_dim=50)}, r"^model\.generator: with z of length 100: .*"),
+        (
+            {"generator": Generator(image_shape=(1, 32, 32))},
+            r"^model\.generator draws images of 1 × 32 × 32, where 1 × 28 × 28 belong",
+        ),
+        (
+            {"discriminator": Discriminator(image_shape=(3, 28, 28))},
+            r"^model\.discriminator: with images of 1 × 28 × 28: ",
+        ),
+        (
+            {"discriminator": nn.Flatten()},
+            r"^model\.discriminator gives \(784,\) numbers per image, where one logit belongs",
+        ),
+        ({"discriminator": OneForAll()}, r"^model\.discriminator gives .* where one logit belongs"),
+        ({"discriminator": Pair()}, r"^model\.discriminator: .* it gives a tuple, where a tensor belongs"),
+        (
+            {"discriminator": nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))},
+            r"^model\.discriminator has batch normalization",
+        ),
+    ],
+)
+def test_a_pair_that_does_not_fit_is_one_line_at_construction(networks: dict[str, nn.Module], said: str) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        GAN(**networks)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_pair_is_tried_without_moving_anything() -> None:
+    generator = Generator(batch_norm=True)
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    GAN(generator, nn.Sequential(FromValues(), nn.Dropout()))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in generator.state_dict().items())
+
+
+def test_an_instance_trains_and_is_given_again_when_loaded(tmp_path: Path) -> None:
+    images = torch.rand(64, 1, 28, 28) * 2 - 1
+    gan = GAN(Generator(widths=[8]), discriminator=nn.Sequential(nn.Flatten(), nn.Linear(784, 1)))
+    trainer = Trainer(**BARE)
+    trainer.fit(gan, minibatches(images))
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    with pytest.raises(NetworkError, match="given as a module"):
+        GAN.load_from_checkpoint(tmp_path / "x.ckpt")
+    again = {"generator": Generator(widths=[8]), "discriminator": nn.Sequential(nn.Flatten(), nn.Linear(784, 1))}
+    loaded = GAN.load_from_checkpoint(tmp_path / "x.ckpt", **again)
+    z = torch.randn(3, 100)
+    torch.testing.assert_close(loaded(z), gan(z))
+
+
+def test_dcgan_trains_resumes_is_drawn_from_and_reported(run: Run, small: list[str]) -> None:
+    code, _, err = run(*small, *DCGAN, *NARROW, "--model.ema_decay", "0.9", "--model.r1", "0.1")
+    assert (code, err) == (0, "")
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    assert config["model"]["generator"] == {"class_path": "networks.dcgan.Generator", "init_args": {"width": 4}}
+    assert (FOLDER / "report.html").read_text().count("networks.dcgan.Generator") >= 1
+    code, _, err = run("--ckpt_path", "last", "--model.generator.width", "8", "--max_epochs", "3")
+    assert code == 2
+    assert "--model.generator.width was 4, is 8 now" in err
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert (code, err) == (0, "")
+    run(*small, *DCGAN, *NARROW, "--model.ema_decay", "0.9", "--model.r1", "0.1", "--max_epochs", "3")
+    ours, theirs = weights(), weights(Path("lightning_logs/version_1"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert generate.main([str(FOLDER / run_folder.LAST), "--num", "4", "--out", "drawn.png"]) == 0
+
+
+def test_a_network_with_dropout_is_resumed_exactly(
+    run: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\n\nclass D(nn.Sequential):\n    def __init__(self, image_shape):\n"
+        "        super().__init__(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784, 1))\n"
+    )
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    named = ["--model.discriminator", "mine.D"]
+    assert run(*small, *named)[0] == 0
+    assert run(*small, *named, "--max_epochs", "1")[0] == 0
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "2")
+    assert code == 2
+    assert "add --model.discriminator mine.D" in err
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "2", *named)
+    assert (code, err) == (0, "")
+    ours, theirs = weights(), weights(Path("lightning_logs/version_1"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert generate.main([str(FOLDER / run_folder.LAST)]) == 2  # a file alone does not import it
+
+
+def crafted(path: Path, class_path: Any, to: Path) -> Path:
+    """A checkpoint that names another class for its generator."""
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["generator"] = {"class_path": class_path, "init_args": {}}
+    checkpoint["options"]["model.generator"] = class_path
+    torch.save(checkpoint, to)
+    return to
+
+
+@pytest.mark.parametrize(
+    "class_path",
+    [
+        "os.system",
+        "trap.Generator",
+        "networks.trap.Generator",
+        "networks.dcgan.nn.Linear",
+        "networks.dcgan.ImageShape",
+        "gan_module.Path",
+        "datamodule.MNISTDataModule",
+        "first_gan.scores.judge.Judge",
+        "gan_module",
+        "networks..dcgan.Generator",
+        "",
+        7,
+    ],
+)
+def test_a_crafted_checkpoint_imports_nothing(
+    run: Run,
+    small: list[str],
+    class_path: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither where a package `networks` of somebody else's lies earlier on the path."""
+    run(*small)
+    for trap in ("trap.py", "networks/trap.py"):
+        (tmp_path / trap).parent.mkdir(exist_ok=True)
+        (tmp_path / trap).write_text("from pathlib import Path\nPath('sprung').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = crafted(FOLDER / run_folder.LAST, class_path, FOLDER / "checkpoints/crafted.ckpt")
+    capsys.readouterr()
+    for command in (generate.main, evaluate.main):
+        assert command([str(path)]) == 2
+        err = capsys.readouterr().err
+        assert "is not imported from a file" in err
+        assert len(err.splitlines()) == 1
+    code, _, err = run("--ckpt_path", str(path), "--max_epochs", "3")
+    assert code == 2
+    assert "Traceback" not in err
+    assert not Path("sprung").exists()
+    assert not {"trap", "networks.trap"} & set(sys.modules)
+
+
+def test_a_package_of_the_same_name_elsewhere_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks/__init__.py").write_text("")
+    (tmp_path / "networks/dcgan.py").write_text("print('SPRUNG')\nclass Generator: pass\n")
+    root = Path(gan_module.__file__).parent
+    script = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; sys.path.append({str(root)!r}); from gan_module import GAN; "
+    )
+    script += "GAN(generator={'class_path': 'networks.dcgan.Generator'})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert "SPRUNG" not in done.stdout
+    assert "is not imported from a file" in done.stderr
+
+
+def test_a_runs_own_config_cannot_name_a_class_either(
+    run: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*small)
+    (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = (FOLDER / "config.yaml").read_text()
+    (FOLDER / "config.yaml").write_text(text.replace("gan_module.Generator", "trap.Generator"))
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert code == 2
+    assert "this run's --model.generator is trap.Generator" in err
+    assert not Path("sprung").exists()
+
+
+def test_checkpoints_stay_plain_data(run: Run, small: list[str]) -> None:
+    run(*small, *DCGAN, *NARROW)
+    checkpoint = torch.load(FOLDER / run_folder.LAST, weights_only=True)
+    assert checkpoint["options"]["model.generator"] == "networks.dcgan.Generator"
+    assert checkpoint["options"]["model.generator.width"] == 4
+    assert checkpoint["hyper_parameters"]["generator"]["init_args"] == {"width": 4}
+
+
+def test_where_plain_data_may_name_classes_is_beside_gan_module() -> None:
+    assert GAN(generator={"class_path": "networks.dcgan.Generator", "init_args": {"width": 2}}).generator.start[0] == 4  # type: ignore[arg-type]
+    assert Path(gan_module.__file__).parent == gan_module.HERE
