@@ -1,19 +1,23 @@
 # make train: sets up, then trains.  make test: sets up, then checks and tests.  make bench: sets up, then measures speed.
-# The first two take ARGS="...".
+# make mutants: breaks the code in many ways and sees that the tests notice each.
+# All but make bench take ARGS="...".
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: install train test bench lint format clean
+.PHONY: install train test mutants bench lint format clean
 
 install: $(VENV)/.installed
 
 train: install
-	@$(BIN)/python train.py --config configs/quickstart.yaml $(ARGS)
+	@$(BIN)/python train.py --config configs/best.yaml --config configs/quickstart.yaml $(ARGS)
 
 test: lint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+mutants: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: install
 	@$(BIN)/python -m benchmarks.speed

@@ -1,0 +1,86 @@
+"""GPU errors that a machine without a GPU can find: host syncs, tensors on the wrong device, values needed where there are none."""
+
+from contextlib import nullcontext
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from first_gan.data.loader import EpochOrder, MinibatchLoader
+from first_gan.drawing.latent import latent_vectors
+from first_gan.drawing.pictures import to_pixels
+from gan_module import GAN, Generator
+from networks import dcgan
+
+NORMALIZED = partial(Generator, batch_norm=True)
+RECIPES: list[dict[str, Any]] = [
+    {},
+    {"d_steps": 3},
+    {"r1": 0.3, "generator": NORMALIZED},
+    {"r1": 0.3, "generator": NORMALIZED, "ema_decay": 0.99},
+    {
+        "r1": 0.3,
+        "ema_decay": 0.99,
+        "generator": partial(dcgan.Generator, width=4),
+        "discriminator": partial(dcgan.Discriminator, width=4),
+    },
+]
+SYNCS = ("_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "_unique", "bincount")
+
+
+class NoSync(TorchDispatchMode):
+    """Refuses what would make a GPU's host wait."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert not any(name in str(func) for name in SYNCS), f"{func} waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+def update_alone(device: str, **recipe: Any) -> GAN:
+    """A GAN whose `update` runs without a Trainer; on `meta` too, where tensors have no values."""
+    with torch.device(device):
+        gan = GAN(**recipe)
+        gan.configure_model()
+    networks = (gan.generator, gan.discriminator)
+    plain = device == "meta"  # which has no fused Adam
+    made = [torch.optim.Adam(each.parameters()) for each in networks] if plain else gan.configure_optimizers()
+    wrapped = [SimpleNamespace(optimizer=each, zero_grad=each.zero_grad, step=each.step) for each in made]
+    patches = {
+        "global_step": 2,
+        "optimizers": lambda self: wrapped,
+        "manual_backward": lambda self, loss: loss.backward(),
+    }
+    gan.__class__ = type("Alone", (GAN,), patches)
+    return gan
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=[", ".join(recipe) or "lesson" for recipe in RECIPES])
+def test_an_update_never_waits_for_the_device(device: str, recipe: dict[str, Any]) -> None:
+    gan = update_alone(device, **recipe)
+    images = torch.zeros(96, 1, 28, 28, dtype=torch.uint8, device=device)
+    for real, _ in MinibatchLoader(images, torch.zeros(96, device=device), 32, EpochOrder(96, seed=0)):
+        with nullcontext() if device == "meta" else NoSync():  # meta tensors refuse by themselves
+            gan.update(real)
+
+
+def test_the_check_finds_a_host_that_waits() -> None:
+    with pytest.raises(AssertionError, match="waits for the device"), NoSync():
+        torch.ones(2).sum().item()
+
+
+def test_images_noise_and_samples_lie_on_the_gpu_and_pixels_on_the_cpu() -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device("cuda"):
+            gan = GAN(NORMALIZED, ema_decay=0.9)
+            gan.configure_model()
+        images, labels = torch.zeros(96, 1, 28, 28, dtype=torch.uint8, device="cuda"), torch.zeros(96, device="cuda")
+        real, its_labels = next(iter(MinibatchLoader(images, labels, 32, EpochOrder(96, 0))))
+        fake = gan.generator(gan.sample_latent(len(real)))
+        assert {t.device.type for t in (real, its_labels, fake, gan.discriminator(torch.cat([real, fake])))} == {"cuda"}
+        samples = gan.sample(latent_vectors(8, 100, seed=0))
+        assert (samples.device.type, to_pixels(samples).device.type) == ("cuda", "cpu")
