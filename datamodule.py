@@ -147,6 +147,7 @@ class MNISTDataModule(LightningDataModule):
                 raise DataError(f"{self.folder} holds no {self.dataset}; prepare_data() fetches it")
             self._check_train_rows(len(images.train))
             self._images = images
+            self.hparams["dataset"] = self.dataset  # which a checkpoint keeps
 
     def train_dataloader(self) -> MinibatchLoader:
         """Minibatches of (images, labels), shuffled by seed and epoch."""

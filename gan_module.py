@@ -6,7 +6,7 @@ section 3 for the generator. Try it: `python train.py --max_epochs 5`
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from first_gan.checks import check
 from first_gan.data import ImageShape, images_of
 from first_gan.networks import build_pair, described
 from first_gan.sampling import SamplingModule
-from first_gan.training import frozen, gradient_norm, move_average
+from first_gan.training import frozen, gradient_norm, move_average, transferred
 
 HERE = Path(__file__).parent
 R1_INTERVAL = 4  # R1 is computed at every 4th update, times 4: nearly as good, and cheaper (Karras et al. 2020)
@@ -162,7 +162,8 @@ class GAN(SamplingModule):
         Returns:
             What each `update` measured, by name: (updates,).
         """
-        measured = [self.update(real) for real in self.minibatches(dataloader_iter)]
+        first = next(dataloader_iter)  # where there is none, Lightning ends the epoch
+        measured = [self.update(real) for real in self.minibatches(chain([first], dataloader_iter))]
         return {name: torch.stack([row[name] for row in measured]) for name in measured[0]}
 
     def minibatches(self, dataloader_iter: Iterator[Any]) -> Iterator[Tensor]:
@@ -171,7 +172,8 @@ class GAN(SamplingModule):
         if self.trainer.max_steps != -1:  # optimizer steps; an update that has begun is finished
             count = min(count, -(-(self.trainer.max_steps - self.global_step) // (self.d_steps + 1)))
         for batch, _, _ in islice(dataloader_iter, count):
-            real = images_of(batch, self.image_shape).to(next(self.generator.parameters()))  # bf16-true's, or 64-true's
+            real = images_of(transferred(batch, self), self.image_shape)
+            real = real.to(next(self.generator.parameters()))  # bf16-true's dtype, or 64-true's
             self.images_seen += len(real)
             yield real
 

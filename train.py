@@ -46,7 +46,7 @@ from first_gan.run.options import (
     as_defaults,
     build_parser,
     check_batches,
-    check_networks,
+    check_files,
     check_trainer_options,
     device_name,
     fixed_options,
@@ -55,7 +55,7 @@ from first_gan.run.options import (
 )
 from first_gan.run.stopping import STOP
 from first_gan.scores.judge import SHIPPED, JudgeError, fingerprint, judge_of
-from gan_module import GAN
+from gan_module import GAN, HERE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -148,9 +148,9 @@ def resumed_options(
     if not isinstance(kept, dict):
         raise UserError("--ckpt_path: the checkpoint is not of train.py, so it does not hold the run's options")
     config = None if folder is None else folder / run_folder.CONFIG
-    check_networks(kept, argv)
+    check_files(kept, argv, HERE)
     if config is not None:
-        check_networks(run_folder.read_config(config), argv)
+        check_files(run_folder.read_config(config), argv, HERE)
     try:
         parser.set_defaults(as_defaults(kept))
     except KeyError as error:
@@ -158,8 +158,9 @@ def resumed_options(
     options = parser.parse(argv, base=None if config is None else str(config))
     if options.data.dataset == "auto":
         options.data.dataset = kept["data.dataset"]
-    if os.environ.get("MNIST_DIR") and not Path(options.data.data_dir or "").is_dir():
-        options.data.data_dir = None  # the images moved, and MNIST_DIR says where to
+    typed = any(word.startswith("--data.data_dir") for word in argv)
+    if not typed and options.data.dataset == "mnist" and not Path(options.data.data_dir or "").is_dir():
+        options.data.data_dir = None if os.environ.get("MNIST_DIR") else options.data.data_dir  # it moved, to there
     if options.fast_dev_run:
         raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
     return options

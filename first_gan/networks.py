@@ -44,7 +44,7 @@ def build(option: str, network: Network | None, project: Path, *shapes: Any) -> 
         NetworkError: The class is not one of the project's, or is not there.
     """
     if network is None:
-        raise NetworkError(f"{option} was given as a module, which no file holds: give it again")
+        raise NetworkError(f"{option} was given as a module or with options that no file holds: give it again")
     if isinstance(network, Mapping):
         network = partial(import_trusted(str(network["class_path"]), project), **network.get("init_args") or {})
     if isinstance(network, nn.Module):
@@ -57,7 +57,7 @@ def build(option: str, network: Network | None, project: Path, *shapes: Any) -> 
 
 
 def described(network: Network | None) -> dict[str, Any] | None:
-    """A network as plain data for `build`; None for an instance, whose options are not known."""
+    """A network as plain data for `build`; None for an instance, whose options are not known, or for options that are not plain."""
     if isinstance(network, Mapping):
         return {"class_path": network["class_path"], "init_args": dict(network.get("init_args") or {})}
     if network is None or isinstance(network, nn.Module):
@@ -66,7 +66,15 @@ def described(network: Network | None) -> dict[str, Any] | None:
     made_by: Any = network.func if isinstance(network, partial) else network
     if isinstance(network, partial):  # LightningCLI's has the class among its arguments
         made_by = next((argument for argument in network.args if isinstance(argument, type)), made_by)
+    if not all(map(_is_plain, options.values())):  # a checkpoint could not hold them
+        return None
     return {"class_path": f"{made_by.__module__}.{made_by.__qualname__}", "init_args": options}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def import_trusted(class_path: str, project: Path) -> Callable[..., nn.Module]:

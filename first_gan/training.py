@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -11,11 +13,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
     """Within it, no gradients of `network`'s own weights are computed: G's step would throw D's away."""
-    network.requires_grad_(False)
+    weights = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in weights:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for parameter in weights:
+            parameter.requires_grad_(True)
 
 
 def gradient_norm(optimizer: torch.optim.Optimizer) -> Tensor:
@@ -41,3 +46,15 @@ def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     for mean, now in pairs:
         if not mean.is_floating_point():
             mean.copy_(now)
+
+
+def transferred(batch: Any, module: LightningModule) -> Any:
+    """A batch on the module's device, by its and its datamodule's transfer hooks, which Lightning leaves to who takes the iterator."""
+    data = module.trainer.datamodule  # type: ignore[attr-defined]
+    owners = [module] if data is None else [data, module]
+    for owner in owners:
+        batch = owner.on_before_batch_transfer(batch, 0)
+    batch = owners[0].transfer_batch_to_device(batch, module.device, 0)
+    for owner in owners:
+        batch = owner.on_after_batch_transfer(batch, 0)
+    return batch

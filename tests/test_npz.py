@@ -54,9 +54,10 @@ def test_keras_arrays_keep_their_order_and_their_test_set() -> None:
 
 
 def test_keras_arrays_in_the_order_of_their_classes_are_mixed() -> None:
-    data = read_npz(saved(x_train=GRAY, y_train=np.arange(40) // 20, x_test=GRAY[:10], y_test=np.zeros(10, int)))
-    assert 0 < data.train_labels[data.validation].sum() < 6
-    assert torch.equal((data.train[:, 0, 0, 0] >= 20).long(), data.train_labels)
+    for labels in (np.arange(40) // 20, 1 - np.arange(40) // 20):
+        data = read_npz(saved(x_train=GRAY, y_train=labels, x_test=GRAY[:10], y_test=np.zeros(10, int)))
+        assert 0 < data.train_labels[data.validation].sum() < 6
+        assert torch.equal((data.train[:, 0, 0, 0] >= 20).long() == labels[-1], data.train_labels.bool())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from PIL import Image
 
 import evaluate
 import generate
+from first_gan.callbacks import quality
 from first_gan.report.pictures import open_picture
 from first_gan.run import folder as run_folder
 from first_gan.scores import judge as judges
@@ -73,16 +74,22 @@ def test_images_without_labels_are_trained_on_without_scores(run: Run) -> None:
     assert not (FOLDER / "checkpoints/best.ckpt").exists()
 
 
-def test_pictures_that_changed_since_are_not_trained_on_unasked(run: Run) -> None:
+def test_pictures_that_changed_since_are_neither_trained_on_nor_scored_against(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     pictures(count=240)
     assert run(*QUICK, *OWN, "--quality.every_n_epochs", "0")[0] == 0
     shutil.copy("pictures/a/0000.png", "pictures/b/0001.png")
+    assert evaluate.main([str(FOLDER / run_folder.LAST)]) == 2
+    assert "they have changed" in capsys.readouterr().err
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "2")
     assert code == 2
     assert "contents of the images was" in err
 
 
-def test_a_numpy_file_of_few_images_is_trained_on_and_says_why_it_is_not_scored(run: Run) -> None:
+def test_a_numpy_file_of_few_images_is_trained_on_and_says_why_it_is_not_scored(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = np.random.default_rng(0)
     np.savez("own.npz", images=generator.random((300, 12, 12)), labels=np.arange(300) % 3)
     code, out, err = run(
@@ -92,6 +99,9 @@ def test_a_numpy_file_of_few_images_is_trained_on_and_says_why_it_is_not_scored(
     assert "npz, 270 images from own.npz" in out
     assert "No scores: FCD needs more than 96 real images" in out
     assert torch.load(FOLDER / run_folder.LAST, weights_only=True)["hyper_parameters"]["image_shape"] == (1, 12, 12)
+    monkeypatch.setenv("MNIST_DIR", "elsewhere")  # means nothing to it
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "2")
+    assert code == 0, err
 
 
 @pytest.mark.parametrize(
@@ -109,3 +119,21 @@ def test_what_does_not_fit_the_pictures_is_one_line(run: Run, argv: list[str], s
     assert said in err
     assert err.count("\n") == 1
     assert not Path("lightning_logs").exists()
+
+
+def test_a_folder_that_is_refused_is_left_as_it_was(run: Run) -> None:
+    folder = pictures(count=10)
+    before = sorted(folder.rglob("*"))
+    assert run(*QUICK, *OWN)[0] == 2
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_floor_is_of_images_that_it_is_not_compared_with(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    scores = quality.feature_scores
+    monkeypatch.setattr(
+        quality, "feature_scores", lambda images, *by: (counts.append(len(images)), scores(images, *by))[1]
+    )
+    pictures()
+    assert run(*QUICK, *OWN, "--model.generator.widths", "[16]", "--quality.samples", "600")[0] == 0
+    assert counts == [540, 600]  # the floor's, before the validation rows, then the generator's

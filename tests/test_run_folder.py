@@ -33,6 +33,17 @@ def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) 
     assert run_folder.find_checkpoint("last", Path()) == FOLDER / "checkpoints/last.ckpt"
 
 
+def test_last_is_looked_for_where_a_typed_config_says(run: Run, small: list[str]) -> None:
+    Path("c.yaml").write_text("default_root_dir: elsewhere\n")
+    run(*small)
+    run(*small, "--config", "c.yaml")
+    code, out, err = run("--config", "c.yaml", "--ckpt_path", "last", "--max_epochs", "3")
+    assert (code, err) == (0, "")
+    assert "elsewhere/lightning_logs/version_0, resumed" in out
+    Path("d.yaml").write_text("ckpt_path: last\n")
+    assert "resumed after 20 updates" in run("--config", "d.yaml", "--max_epochs", "3")[1]
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

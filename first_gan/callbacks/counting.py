@@ -7,6 +7,8 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from first_gan.sampling import SamplingModule
+
 # A LightningModule that has `latent_dim` and `sample(z)`: images (N, C, H, W) in [-1, 1] for latent vectors (N, latent_dim).
 GAN = Any
 
@@ -21,6 +23,12 @@ def epoch_is_whole(trainer: Trainer, gan: GAN) -> bool:
     """Whether the epoch that ended had all its updates; `max_steps` and `max_time` may cut it short."""
     of_an_epoch = trainer.num_training_batches
     return math.isinf(of_an_epoch) or updates_done(trainer, gan) % of_an_epoch == 0
+
+
+def trained_weights(gan: GAN) -> dict[str, Any]:
+    """What to give `sample` so that it draws by the trained weights, where it draws by their average; else nothing."""
+    averaged = isinstance(gan, SamplingModule) and gan.ema is not None
+    return {"generator": gan.generator} if averaged else {}
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from first_gan.callbacks.counting import GAN, samples, updates_done
+from first_gan.callbacks.counting import GAN, samples, trained_weights, updates_done
 from first_gan.callbacks.loggers import MetricsHistory, history_of
 from first_gan.callbacks.metrics import log
 from first_gan.data import images_of
@@ -67,7 +67,7 @@ class HealthMonitor(Callback):
         self._real_spacing = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
-        self.history = history_of(trainer, MetricsHistory(self.names))
+        self.history = history_of(trainer, self.names)
         if not trainer.is_global_zero:
             return
         if self.real is not None and len(self.real) >= FEWEST:
@@ -98,8 +98,7 @@ class HealthMonitor(Callback):
         """Logs how diverse the trained generator's images are; an average of its weights would hide a collapse."""
         if not self._real_spacing:
             return
-        trained = {} if getattr(gan, "ema", None) is None else {"generator": gan.generator}
-        diversity = metrics.spacing(samples(gan, self.z, **trained)) / self._real_spacing
+        diversity = metrics.spacing(samples(gan, self.z, **trained_weights(gan))) / self._real_spacing
         if math.isfinite(diversity):
             log(trainer, gan, {DIVERSITY: diversity}, updates_done(trainer, gan))
 

@@ -105,10 +105,11 @@ class MetricsCSV(MetricsHistory):
         self.save()
 
 
-def history_of(trainer: Trainer, otherwise: MetricsHistory) -> MetricsHistory:
-    """The history among a Trainer's loggers; where there is none, the other one joins them."""
-    for logger in trainer.loggers:
-        if isinstance(logger, MetricsHistory):
-            return logger
-    trainer.loggers = [*trainer.loggers, otherwise]
-    return otherwise
+def history_of(trainer: Trainer, names: Mapping[str, str] = MappingProxyType({})) -> MetricsHistory:
+    """The history among a Trainer's loggers, which a new one joins where there is none; from now on it knows these names too."""
+    history = next((logger for logger in trainer.loggers if isinstance(logger, MetricsHistory)), None)
+    if history is None:
+        history = MetricsHistory()
+        trainer.loggers = [*trainer.loggers, history]
+    history.names = {**history.names, **names}
+    return history

@@ -55,6 +55,8 @@ class MetricsLogger(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, gan: GAN, outputs: dict[str, Tensor], batch: Any, batch_idx: int
     ) -> None:
+        if not outputs:  # a stream without a length had ended
+            return
         self._names = list(outputs)
         measured = torch.stack(list(outputs.values()), dim=1)
         self._window.append(measured)

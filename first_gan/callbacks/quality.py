@@ -4,7 +4,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, Trainer
 
-from first_gan.callbacks.counting import GAN, epoch_is_whole, samples, updates_done
+from first_gan.callbacks.counting import GAN, epoch_is_whole, samples, trained_weights, updates_done
 from first_gan.callbacks.metrics import log
 from first_gan.data import ImageSet, scaled
 from first_gan.diagnosis.history import FCD
@@ -68,7 +68,7 @@ class QualityMonitor(Callback):
             print(f"No scores: {self.reference.too_few}")
             return
         STOP.check()  # a signal: here and below, not only before an update, since these are seconds
-        floor = feature_scores(scaled(training[: self.samples]), self.reference)
+        floor = feature_scores(scaled(training[: min(self.samples, self.images.validation.start)]), self.reference)
         self.floor = {f"val/floor_{name}": floor[name] for name in ("fcd", "coverage")}
         self.z = latent_vectors(self.samples, gan.latent_dim, self.seed)
 
@@ -91,8 +91,8 @@ class QualityMonitor(Callback):
         if not self.floor:
             return {}
         scores = self._scores(gan, "val/") | self.floor
-        if getattr(gan, "ema", None) is not None:
-            scores |= self._scores(gan, "val/raw_", generator=gan.generator)
+        if by := trained_weights(gan):
+            scores |= self._scores(gan, "val/raw_", **by)
         return scores
 
     def _scores(self, gan: GAN, prefix: str, **by: Any) -> dict[str, float]:

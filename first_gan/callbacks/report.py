@@ -14,7 +14,7 @@ from PIL import Image
 from pytorch_lightning import Callback, Trainer
 
 from first_gan.callbacks.counting import GAN, samples, updates_done
-from first_gan.callbacks.loggers import MetricsHistory, history_of
+from first_gan.callbacks.loggers import history_of
 from first_gan.callbacks.metrics import TrainingDiverged
 from first_gan.data import ImageSet
 from first_gan.drawing.latent import anchors, closed_walk, latent_vectors
@@ -29,6 +29,7 @@ from first_gan.run.folder import (
     REPORT,
     WALK,
     RunFolderError,
+    read_metrics,
     write_atomic,
     write_config,
     write_rows,
@@ -57,7 +58,11 @@ class ReportWriter(Callback):
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
         self._start = time.monotonic()
-        self._history = history_of(trainer, MetricsHistory())
+        self._history = history_of(trainer)
+        if updates_done(trainer, gan) and not self._history.rows and (self.folder / "metrics.csv").is_file():
+            self._history.rows = {
+                int(row["step"]): row for row in read_metrics(self.folder)
+            }  # of the run that is resumed
         self._before = Record.read(self.folder / RECORD) if updates_done(trainer, gan) else None  # of a resumed run
         if trainer.is_global_zero and not (self.folder / CONFIG).is_file():
             plain = {key: value for key, value in gan.hparams.items() if isinstance(value, (str, int, float, list))}

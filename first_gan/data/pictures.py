@@ -70,16 +70,17 @@ def read_folder(folder: Path, image_size: int | None = None) -> ImageSet:
     signature = _signature(folder, names, image_size)
     cache = folder / f".first-gan-{image_size or 'original'}.pt"
     decoded = _kept(cache, signature)
-    if decoded is None:
+    if fresh := decoded is None:
         with _strict_pillow():
             decoded = _decode(folder, names, image_size or _common_side(folder, names))
-        _keep(cache, signature, decoded)
     _say_left_out(folder, decoded)
     if len(decoded.names) < FEWEST:
         raise DataError(
             f"{folder} holds {len(decoded.names)} pictures that can be read, and {FEWEST} are the fewest to train on: "
             f"PNG, JPEG or WebP, in class folders or alone"
         )
+    if fresh:
+        _keep(cache, signature, decoded)
     classes = tuple(sorted({_class(name) for name in decoded.names} - {""}))
     labels = torch.tensor([classes.index(_class(name)) if classes else 0 for name in decoded.names])
     return split(decoded.images, labels, classes)

@@ -5,6 +5,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand
 from first_gan.run.folder import BEST, LAST, RunFolderError, folder_of, write_atomic
+from first_gan.run.names import CONTENTS
+from first_gan.scores.judge import fingerprint
 
 HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict}
 
@@ -153,7 +156,11 @@ def load_gan(path: Path, checkpoint: dict[str, Any], gan_class: Callable[..., An
     if not isinstance(hyperparameters, dict):
         raise RunFolderError(f"{path} lacks the model's options")
     try:
-        with torch.device("meta"):  # shapes alone: the weights are there already
+        with suppress(NetworkError), torch.device("meta"):  # shapes alone, and refused before they take memory
+            shapes = gan_class(**hyperparameters)  # but for networks that cannot run without values
+            shapes.configure_model()
+            check_weights(path, checkpoint, shapes.state_dict())
+        with torch.random.fork_rng(devices=[]):
             gan = gan_class(**hyperparameters)
             gan.configure_model()
     except NetworkError as error:
@@ -161,8 +168,8 @@ def load_gan(path: Path, checkpoint: dict[str, Any], gan_class: Callable[..., An
     except (TypeError, ValueError, RuntimeError, OverflowError, LookupError, AttributeError) as error:
         raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
     check_weights(path, checkpoint, gan.state_dict())
-    gan.load_state_dict(checkpoint["state_dict"], assign=True)
-    return gan.to("cpu").float().eval()
+    gan.load_state_dict(checkpoint["state_dict"])
+    return gan.float().eval()
 
 
 def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[ImageSet, str, Path]:
@@ -177,7 +184,12 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
     options = data_options(checkpoint)
     dataset, image_size = str(options.get("data.dataset")), options.get("data.image_size")
     if dataset not in sources.DATASETS or not isinstance(image_size, int | None):
-        raise DataError(f"the checkpoint was trained on {dataset}, which is not a dataset of this program")
+        what = (
+            "on images that it does not name"
+            if dataset == "None"
+            else f"on {dataset}, which is not a dataset of this program"
+        )
+        raise DataError(f"the checkpoint was trained {what}")
     if data_dir is not None:
         places = [data_dir]
     else:
@@ -188,6 +200,11 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
     places = list(dict.fromkeys(filter(None, places)))
     for place in map(expand, places):
         if data := sources.read(dataset, place, image_size):
+            contents = options.get(CONTENTS)
+            if contents is not None and contents != fingerprint(data):
+                raise DataError(
+                    f"the images at {place} are not those that the checkpoint was trained on: they have changed"
+                )
             return data, dataset, place
     wanted = ({"folder": "folder of pictures", "npz": ".npz file"} | FOLDERS)[dataset]
     tried = f"no {wanted} in {', '.join(places)}" if places else f"nothing says where the {wanted} is"

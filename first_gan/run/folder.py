@@ -21,8 +21,6 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from first_gan.run.names import flat
-
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
 CONFIG = "config.yaml"
@@ -140,7 +138,7 @@ def folder_of(checkpoint: Path) -> Path | None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The options that a config.yaml holds, by name; nothing that it names is imported.
+    """The options that a config.yaml holds, nested; nothing that it names is imported.
 
     Raises:
         RunFolderError: It cannot be read, or holds no options.
@@ -149,7 +147,7 @@ def read_config(path: Path) -> dict[str, Any]:
         options = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunFolderError(f"{path} is broken; mend it") from error
-    return flat(options) if isinstance(options, dict) else {}
+    return options if isinstance(options, dict) else {}
 
 
 def write_config(folder: Path, options: str, device: str) -> None:

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+PROCESSES, CONTENTS = (
+    "devices × num_nodes",
+    "contents of the images",
+)  # what a checkpoint keeps of a run beside its options
+
 
 def flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested options by dotted name.

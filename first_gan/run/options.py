@@ -3,11 +3,14 @@
 import argparse
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
@@ -18,9 +21,9 @@ from torch import nn
 from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.messages import LESSON_EPOCHS
 from first_gan.callbacks.quality import QualityMonitor
-from first_gan.networks import is_trusted
+from first_gan.networks import NetworkError, import_trusted
 from first_gan.run.cli import Parser, UserError
-from first_gan.run.names import flat
+from first_gan.run.names import CONTENTS, PROCESSES, flat
 
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
 NO_VALIDATION = "there is no validation loop: a GAN's losses on held-out images say nothing"
@@ -43,7 +46,7 @@ NOT_OFFERED = {
 DDP = "ddp_find_unused_parameters_true"
 STRATEGIES = ("auto", "ddp", DDP)
 NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
-FOUND = ("devices × num_nodes", "contents of the images")  # of a run, beside its options
+FOUND = (PROCESSES, CONTENTS)  # of a run, beside its options
 NETWORKS = ("model.generator", "model.discriminator")
 
 
@@ -70,11 +73,17 @@ def build_parser(gan: type, data: type) -> Parser:
 
 
 def typed_checkpoint(argv: Sequence[str]) -> Namespace:
-    """`ckpt_path` and `default_root_dir`, as far as they were typed; nothing else is looked at."""
+    """`ckpt_path` and `default_root_dir`, as typed or as a typed config file has them; nothing else is looked at."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path", nargs="?")
     parser.add_argument("--default_root_dir", nargs="?")
-    return Namespace(**vars(parser.parse_known_args(list(argv))[0]))
+    parser.add_argument("--config", nargs="?", action="append", default=[])
+    typed = vars(parser.parse_known_args(list(argv))[0])
+    for config in reversed(typed.pop("config")):
+        with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):  # of which the whole parser will speak
+            kept = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+            typed = {name: value if value is not None else kept.get(name) for name, value in typed.items()}
+    return Namespace({name: None if value == "null" else value for name, value in typed.items()})
 
 
 def fixed_options(options: Namespace, processes: int, contents: str | None) -> dict[str, Any]:
@@ -94,7 +103,8 @@ def fixed_options(options: Namespace, processes: int, contents: str | None) -> d
 
 def as_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
     """The options that a checkpoint keeps, for a parser's defaults: those of a network beside its class again."""
-    defaults = {key: value for key, value in fixed.items() if key not in FOUND}
+    groups = ("model.", "data.", "quality.samples", "seed_everything", "precision", "limit_train_batches")
+    defaults = {key: value for key, value in fixed.items() if key not in FOUND and key.startswith(groups)}
     for network in NETWORKS:
         arguments = {key: defaults.pop(key) for key in list(defaults) if key.startswith(f"{network}.")}
         named = {key.removeprefix(f"{network}."): value for key, value in arguments.items()}
@@ -102,23 +112,41 @@ def as_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def check_networks(options: Mapping[str, Any], argv: Sequence[str]) -> None:
-    """Makes sure that what a run's files name as a network is the project's own, or was typed by a person now.
+def check_files(options: Mapping[str, Any], argv: Sequence[str], project: Path) -> None:
+    """Makes sure that what a run's files say imports nothing: plain values, and networks of the project's own or typed now.
 
     Args:
-        options: By name, from a checkpoint or a run's config.yaml; nothing of them was imported yet.
+        options: Nested or by name, from a checkpoint or a run's config.yaml; nothing of them was imported yet.
         argv: What was typed.
+        project: The folder of gan_module.py and networks/.
 
     Raises:
-        UserError: A file alone names another class.
+        UserError: A file names another class.
     """
-    for name, value in options.items():
-        named = str(value)
-        if name in NETWORKS and not is_trusted(named) and not any(word.split("=")[-1] == named for word in argv):
-            raise UserError(
-                f"this run's --{name} is {named}, which lies outside networks/ and is imported only if you name it: "
-                f"add --{name} {named}"
-            )
+    for name, class_path in named_classes(options):
+        if name not in NETWORKS:
+            raise UserError(f"this run's files name a class for --{name}, {class_path}, which is not imported")
+        if not any(word.split("=")[-1] == class_path for word in argv):
+            try:
+                import_trusted(class_path, project)
+            except NetworkError as error:
+                raise UserError(
+                    f"--{name}: {error}\nif you trust it, name it yourself: --{name} {class_path}"
+                ) from error
+
+
+def named_classes(options: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The options for which a class is named, at any depth, with its path; a network's may stand there alone."""
+    for key, value in options.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            if "class_path" in value:
+                yield name, str(value["class_path"])
+            yield from named_classes({each: value[each] for each in value if each != "class_path"}, f"{name}.")
+        elif isinstance(value, list):
+            yield from named_classes(dict(enumerate(value)), f"{name}.")
+        elif name in NETWORKS or key == "class_path":
+            yield name, str(value)
 
 
 def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, Any], Trainer]:
