@@ -80,9 +80,11 @@ def typed_checkpoint(argv: Sequence[str]) -> Namespace:
     parser.add_argument("--config", nargs="?", action="append", default=[])
     typed = vars(parser.parse_known_args(list(argv))[0])
     for config in reversed(typed.pop("config")):
-        with suppress(OSError, UnicodeDecodeError, yaml.YAMLError, TypeError):  # of which the whole parser will speak
+        with suppress(
+            OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError
+        ):  # of which the whole parser will speak
             kept = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-            typed = {name: value if value is not None else kept.get(name) for name, value in typed.items()}
+            typed = {name: kept.get(name) if value is None else value for name, value in typed.items()}
     return Namespace({name: None if value == "null" else value for name, value in typed.items()})
 
 
