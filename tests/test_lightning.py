@@ -427,6 +427,7 @@ def test_the_callbacks_serve_a_foreign_gan(
     assert health.diagnosis is not None
     assert health.diagnosis.verdict == "too early to tell"  # 20 updates
     assert "nan" not in health.diagnosis.answers["convergence"].answer  # its losses arrived, under their own names
+    assert "train/d_accuracy is not logged" in health.diagnosis.answers["d_dominance"].answer
     assert (tmp_path / "summary.json").is_file()
     page = (tmp_path / "report.html").read_text()
     assert "too early to tell" in page

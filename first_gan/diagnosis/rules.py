@@ -188,7 +188,8 @@ def g_improving(history: History) -> Answer:
 def d_dominance(history: History) -> Answer:
     accuracy, fake = history.last(D_ACCURACY), history.last(D_FAKE)
     if math.isnan(accuracy):
-        return Answer(QUESTIONS["d_dominance"], "Not known: it diverged before anything was logged", 0)
+        why = "it diverged before anything was logged" if history.diverged else f"{D_ACCURACY} is not logged"
+        return Answer(QUESTIONS["d_dominance"], f"Not known: {why}", 0)
     score = int(accuracy > MAX_D_ACCURACY) - bool(too_weak(history))
     words = {1: "Too much", 0: "Neither", -1: "Too little"}[score]
     return Answer(
