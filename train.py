@@ -37,20 +37,16 @@ from first_gan.callbacks.report import ReportWriter
 from first_gan.callbacks.samples import SampleGrids
 from first_gan.data import DataError
 from first_gan.data.sources import OWN, cache_folder
-from first_gan.run import checkpoints, cli
+from first_gan.run import checkpoints, cli, starting
 from first_gan.run import folder as run_folder
 from first_gan.run.checkpoints import AtomicCheckpointIO
 from first_gan.run.cli import RunFailed, UserError, expand
 from first_gan.run.folder import RunFolderError
+from first_gan.run.machine import check_trainer_options, device_name
 from first_gan.run.options import (
-    as_defaults,
     build_parser,
     check_batches,
-    check_files,
-    check_trainer_options,
-    device_name,
     fixed_options,
-    typed_checkpoint,
     typed_network,
 )
 from first_gan.run.stopping import STOP
@@ -74,18 +70,13 @@ def train(argv: Sequence[str]) -> int:
     # Lightning sets it, for programs that fork; with it torch loads the GPU driver's library anew at every optimizer step.
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     parser = build_parser(GAN, MNISTDataModule)
-    options = typed_checkpoint(argv)  # the run that is resumed, whose own options come before those that are typed
-    if options.ckpt_path is None:
-        options = parser.parse(argv)
-    checkpoint_path, folder, checkpoint = None, None, None
     is_rank_zero = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     try:
-        if options.ckpt_path is not None:
-            checkpoint_path = run_folder.find_checkpoint(options.ckpt_path, expand(options.default_root_dir))
-            checkpoint = checkpoints.load_checkpoint(checkpoint_path)
-            folder = run_folder.folder_of(checkpoint_path)
-            options = resumed_options(parser, argv, folder, checkpoint)
+        start = starting.read(parser, argv, HERE)
+        options, checkpoint, folder = start.options, start.resumed, start.folder
         gan, data, quality, health = build_parts(options)
+        if start.path is not None and start.weights is not None:
+            starting.load_weights(gan, start.path, start.weights)
         arguments, validated_trainer = check_trainer_options(options, gan.d_steps)
         processes = validated_trainer.world_size
         check_batches(options, data.train_rows, processes)
@@ -95,10 +86,10 @@ def train(argv: Sequence[str]) -> int:
         options.data.train_rows = data.train_rows
         fixed = fixed_options(options, processes, fingerprint(data.images) if data.dataset in OWN else None)
         health.options = fixed | {"max_epochs": options.max_epochs}
-        if checkpoint_path is not None and checkpoint is not None:
+        if start.path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
-            checkpoints.check_resumable(checkpoint_path, checkpoint, fixed, *limits)
-            checkpoints.check_weights(checkpoint_path, checkpoint, gan.state_dict())
+            checkpoints.check_resumable(start.path, checkpoint, fixed, *limits)
+            checkpoints.check_weights(start.path, checkpoint, gan.state_dict())
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if is_rank_zero:
             judged(quality, data, may_train=not options.fast_dev_run)
@@ -115,8 +106,9 @@ def train(argv: Sequence[str]) -> int:
     updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     try:
         callbacks, loggers = outputs(folder if is_rank_zero else None, fixed, data, quality, health, updates, options)
-        trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers or False, plugins=[AtomicCheckpointIO()])
-        code = fit(trainer, gan, data, health, folder, checkpoint_path)
+        arguments["plugins"] += [AtomicCheckpointIO()]
+        trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers or False)
+        code = fit(trainer, gan, data, health, folder, start.path if checkpoint else None)
         if code == 0 and gan.updates == (updates or 0):
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
         return code
@@ -140,39 +132,13 @@ def hush() -> None:
     warnings.filterwarnings("ignore", message=".*have no `validation_step`.*")  # a GAN has none
 
 
-def resumed_options(
-    parser: cli.Parser, argv: Sequence[str], folder: Path | None, checkpoint: dict[str, Any]
-) -> Namespace:
-    """The options of the run that is resumed, with what is typed now over them."""
-    kept = checkpoint.get("options")
-    if not isinstance(kept, dict):
-        raise UserError("--ckpt_path: the checkpoint is not of train.py, so it does not hold the run's options")
-    config = None if folder is None else folder / run_folder.CONFIG
-    check_files(kept, argv, HERE)
-    if config is not None:
-        check_files(run_folder.read_config(config), argv, HERE)
-    try:
-        parser.set_defaults(as_defaults(kept))
-    except KeyError as error:
-        raise UserError(f"--ckpt_path: the checkpoint is of another version of this program: {error}") from error
-    options = parser.parse(argv, base=None if config is None else str(config))
-    if options.data.dataset == "auto":
-        options.data.dataset = kept["data.dataset"]
-    typed = any(word.startswith("--data.data_dir") for word in argv)
-    if not typed and options.data.dataset == "mnist" and not Path(options.data.data_dir or "").is_dir():
-        options.data.data_dir = None if os.environ.get("MNIST_DIR") else options.data.data_dir  # it moved, to there
-    if options.fast_dev_run:
-        raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
-    return options
-
-
 def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonitor, HealthMonitor]:
     """The model, with initial weights from the seed alone, the data, who scores and who diagnoses; checks their options."""
     seed = options.seed_everything
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed_everything must be 0 to {2**32 - 1}, got {seed}")
     seed_everything(seed, verbose=False)
-    expand(options.data.data_dir)
+    expand(options.data.data_dir), expand(options.default_root_dir)
     try:
         data = MNISTDataModule(**options.data, seed=seed)
         quality, health = QualityMonitor(**options.quality, seed=seed), HealthMonitor(**options.health, seed=seed)
@@ -244,7 +210,7 @@ def outputs(
         health.folder = folder
         loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
         callbacks += [Curves(folder), ReportWriter(folder, seed, data.images, data.train_rows)]
-    callbacks.append(RunMessages(folder, metrics, quality, health))
+    callbacks.append(RunMessages(folder, metrics, quality, health, options.init_from))
     if not options.fast_dev_run:
         callbacks.append(EpochCheckpoint(folder or Path(), fixed, quality))
     callbacks.append(WaitForAll())

@@ -44,6 +44,15 @@ def refused(run: Run, *argv: str) -> str:
         (["--bogus", "1"], "unknown option --bogus"),
         (["--max_epoch", "3"], "unknown option --max_epoch; did you mean --max_epochs?"),
         (["--model.l", "3"], "--model.l"),
+        (["--lr", "1e-3"], "unknown option --lr; did you mean --model.lr?"),
+        (["--model.init_args.lr", "1e-3"], "did you mean --model.lr?"),
+        (["--trainer.max_epochs", "3"], "did you mean --max_epochs?"),
+        (["--batch-size", "3"], "did you mean --data.batch_size?"),
+        (["--epochs=3"], "unknown option --epochs; did you mean --max_epochs?"),
+        (["--data.seed", "3"], "did you mean --seed_everything?"),
+        (["--default_root_dir", "s3://bucket/runs"], "s3://bucket/runs is a URL; name a folder"),
+        (["--data.data_dir", "gs://bucket/mnist"], "gs://bucket/mnist is a URL"),
+        (["--ckpt_path", "https://host/last.ckpt"], "https://host/last.ckpt is a URL"),
         (["stray"], "stray"),
         (["--model.lr", "fast"], "--model.lr: Expected a float, got fast"),
         (["--model.lr_g", "fast"], "--model.lr_g: Expected float or null, got fast"),
@@ -66,7 +75,7 @@ def refused(run: Run, *argv: str) -> str:
         (["--model.latent_dim", "9" * 25], "gan_module.Generator cannot be made"),
         (["--log_every_n_steps", "null"], "--log_every_n_steps must be at least 1"),
         (["--ckpt_path", "x" * 300], "no checkpoint at"),
-        (["--ckpt_path", "~nobody-here/x"], "no checkpoint at"),
+        (["--ckpt_path", "~nobody-here/x"], "~nobody-here/x: Could not determine home directory"),
         (["--data.data_dir", "~nobody-here/x"], "home directory"),
         (["--default_root_dir", "~nobody-here/x", "--ckpt_path", "last"], "home directory"),
         (["--strategy", "ddp_find_unused_parameters_false"], "use auto or ddp"),
@@ -131,6 +140,10 @@ def test_bad_input_is_one_clear_line(run: Run, argv: list[str], said: str) -> No
         ("model: [", "config"),
         ("just text", "just text"),
         ("model:\n  bogus: 1", "unknown option in a config file: bogus"),
+        ("lr: 1e-3", "did you mean --model.lr?"),
+        ("model:\n  init_args:\n    lr: 1e-3", "did you mean --model.lr?"),
+        ("trainer:\n  max_epochs: 3", "did you mean --max_epochs?"),
+        ("model:\n  class_path: gan_module.GAN\n  init_args:\n    lr: 1e-3", "did you mean --model.lr?"),
         ("max_epoch: 1", "max_epoch"),
         ("model: null", "--model must be a group of options"),
         ("data: 3", "data"),
@@ -149,8 +162,23 @@ def test_config_that_is_no_text(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_gpu_where_there_is_none(run: Run) -> None:
-    assert "gpu" in refused(run, "--accelerator", "gpu").lower()
+@pytest.mark.parametrize(
+    ("built_for", "visible", "why"),
+    [
+        (None, None, "is built without CUDA: https://pytorch.org/get-started"),
+        ("13.2", None, "no driver for its CUDA 13.2: see what nvidia-smi says"),
+        ("13.2", "", "CUDA_VISIBLE_DEVICES hides all GPUs: unset it"),
+    ],
+)
+def test_gpu_where_there_is_none(
+    run: Run, monkeypatch: pytest.MonkeyPatch, built_for: str | None, visible: str | None, why: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", built_for)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    err = refused(run, "--accelerator", "gpu")
+    assert "--accelerator gpu: there is no GPU here; leave it out to train on the CPU\n" in err
+    assert why in err
 
 
 def test_no_network_and_no_data_names_the_three_ways_out(run: Run) -> None:

@@ -16,7 +16,8 @@ import train
 from datamodule import MNISTDataModule
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
-from first_gan.run.options import build_parser, check_trainer_options
+from first_gan.run.machine import check_trainer_options
+from first_gan.run.options import build_parser
 from gan_module import GAN
 from tests.test_train import FOLDER
 

@@ -44,7 +44,11 @@ def test_every_command_of_the_readme_works(argv: list[str], small: list[str], tm
         with pytest.raises(SystemExit) as end:
             train.main(argv)
         assert end.value.code == 0
-    elif "--ckpt_path" in argv:
+    elif "--init_from" in argv:
+        assert train.main(small) == 0
+        shutil.copy("lightning_logs/version_0/checkpoints/last.ckpt", "copy.ckpt")
+        assert train.main([*argv, *small]) == 0
+    elif "last" in argv:
         assert train.main(small) == 0
         assert train.main([*argv, "--max_epochs", "3"]) == 0
     elif {"folder", "npz"} & set(argv):

@@ -25,12 +25,19 @@ class RunMessages(Callback):
         metrics: Who counts the images.
         quality: Who scores the generator.
         health: Who diagnoses the run.
+        init_from: The checkpoint whose weights it began with.
     """
 
     def __init__(
-        self, folder: Path | None, metrics: MetricsLogger, quality: QualityMonitor, health: HealthMonitor
+        self,
+        folder: Path | None,
+        metrics: MetricsLogger,
+        quality: QualityMonitor,
+        health: HealthMonitor,
+        init_from: str | None = None,
     ) -> None:
         self.folder, self.metrics, self.quality, self.health = folder, metrics, quality, health
+        self.init_from = init_from
         self._start = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
@@ -46,6 +53,8 @@ class RunMessages(Callback):
         sizes = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks.items()]
         print(f"Data     {data.dataset}, {len(data.train_images):,} images from {data.folder}")
         print(f"Model    parameters: {', '.join(sizes)}")
+        if self.init_from:
+            print(f"Weights  at the start those of {relative(Path(self.init_from))}")
         print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
         if floor := self.quality.floor:
             rows, every = data.images.validation, self.quality.every_n_epochs

@@ -17,7 +17,7 @@ from torch import Tensor
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand
-from first_gan.run.folder import BEST, LAST, RunFolderError, folder_of, write_atomic
+from first_gan.run.folder import LAST, RunFolderError, folder_of, no_checkpoint, write_atomic
 from first_gan.run.names import CONTENTS
 from first_gan.scores.judge import fingerprint
 
@@ -37,8 +37,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             file.seek(0)
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except (IsADirectoryError, FileNotFoundError) as error:
-        hint = f"{path} is a folder; name a checkpoint in it, such as {path / BEST}"
-        raise RunFolderError(hint if path.is_dir() else f"no checkpoint at {path}") from error
+        raise no_checkpoint(path) from error
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror}") from error
     except pickle.UnpicklingError as error:

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from first_gan.run.stopping import SIGNALS, STOP, Interrupted
+from first_gan.run.stopping import STOP, Interrupted
 
 BAD_INPUT, FAILED = 2, 1
 T = TypeVar("T")
@@ -36,13 +35,11 @@ def run_command(program: str, body: Callable[[Sequence[str]], int], argv: Sequen
         argv: The arguments; by default those of the process.
 
     Returns:
-        0, 1 (a run that failed), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
+        0, 1 (a run that failed), 2 (bad input), 130 (Ctrl-C), 138 (SIGUSR1) or 143 (SIGTERM).
     """
-    STOP.received = None
-    previous = [signal.getsignal(number) for number in SIGNALS]
-    STOP.install()
     try:
-        return body(list(sys.argv[1:] if argv is None else argv))
+        with STOP.taken():
+            return body(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -52,13 +49,18 @@ def run_command(program: str, body: Callable[[Sequence[str]], int], argv: Sequen
     except Interrupted:
         print("\nInterrupted.", file=sys.stderr)
         return STOP.exit_code
-    finally:
-        for number, handler in zip(SIGNALS, previous, strict=True):
-            signal.signal(number, handler)
 
 
 def expand(path: str | None, default: str = ".") -> Path:
-    """A path that a person typed, with ~ for the home folder."""
+    """A path that a person typed, with ~ for the home folder.
+
+    Raises:
+        UserError: It is a URL, or of a person's home who is not known here.
+    """
+    if path and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):  # `C:/` is a drive
+        raise UserError(
+            f"{path} is a URL; name a folder or file of this machine, such as one where the other is mounted"
+        )
     try:
         return Path(path or default).expanduser()
     except RuntimeError as error:
@@ -140,6 +142,8 @@ class Parser(ArgumentParser):
         if match := re.search(r"does not accept option '([\w.]+)'", message):
             group = re.search(r"[Gg]roup '(\w+)'", message)
             return self._unknown(f"{group[1]}.{match[1]}" if group else match[1], f"in a config file: {match[1]}")
+        if match := re.match(r"Option '([\w.]+)' is not accepted", message):
+            return self._unknown(match[1], f"in a config file: {match[1]}")
         network = r'Parser key "([\w.]+)":\s+Type .* expects a function or a callable class: (.*)\. Got value: (.*)'
         if match := re.match(network, message, re.DOTALL):
             message = self._network(*match.groups())
@@ -177,6 +181,38 @@ class Parser(ArgumentParser):
             return f"--{name} cannot be used here: {self.refused[name]}"
         known = [option.removeprefix("--") for action in self._actions for option in action.option_strings]
         known += self.nested
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean --{close[0]}?" if close else "; --help lists the options"
+        hint = f"; did you mean --{meant}?" if (meant := closest(name, known)) else "; --help lists the options"
         return f"unknown option {given if given.startswith('in ') else '--' + name if '--' in given else given}{hint}"
+
+
+# What other programs call it.
+COMMON_NAMES = {
+    **dict.fromkeys(("epochs", "n_epochs", "num_epochs"), "max_epochs"),
+    **dict.fromkeys(("learning_rate", "g_lr", "d_lr"), "model.lr"),
+    **dict.fromkeys(("z_dim", "nz", "latent_size", "noise_dim"), "model.latent_dim"),
+    **dict.fromkeys(("beta1", "beta2", "b1", "b2"), "model.betas"),
+    **dict.fromkeys(("dataroot", "data_path", "data_root", "root"), "data.data_dir"),
+    **dict.fromkeys(("gpus", "num_gpus", "ngpu", "gpu_ids"), "devices"),
+    **dict.fromkeys(("resume", "resume_from_checkpoint", "checkpoint"), "ckpt_path"),
+    **dict.fromkeys(("output_dir", "out_dir", "outdir", "outf", "logdir", "log_dir"), "default_root_dir"),
+    **dict.fromkeys(("seed", "manual_seed", "manualSeed"), "seed_everything"),
+    **dict.fromkeys(("device", "cuda"), "accelerator"),
+    "img_size": "data.image_size",
+}
+
+
+def closest(name: str, known: Sequence[str]) -> str | None:
+    """The option that an unknown one most probably means: the same at another depth, one of that meaning, or one spelt alike.
+
+    Args:
+        name: As it was typed: `lr`, `trainer.max_epochs`, `model.init_args.lr`, `batch-size`.
+        known: All options, with their groups.
+    """
+    last = name.replace("-", "_").split(".")[-1]
+    same = [option for option in known if option.split(".")[-1] == last]
+    if same:
+        group = name.split(".")[0]
+        return min(same, key=lambda option: (not option.startswith(f"{group}."), option.count(".")))
+    if (meant := COMMON_NAMES.get(last)) in known:
+        return meant
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)

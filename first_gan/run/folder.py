@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -105,36 +106,51 @@ def open_run(folder: Path | None, root: Path, config: str, device: str) -> tuple
     return claimed, held
 
 
-def find_checkpoint(ckpt_path: str, root: Path) -> Path:
-    """The checkpoint that `--ckpt_path` names: a path, or `last` for the newest run that has one.
+def find_checkpoint(ckpt_path: str, root: Path) -> Path | None:
+    """The checkpoint that `--ckpt_path` names.
+
+    Args:
+        ckpt_path: A checkpoint's path, or its run folder's; `last` for the newest run that has one; `auto` likewise, where
+            there may be none yet.
+        root: Where `lightning_logs/` is, for `last` and `auto`.
 
     Raises:
         RunFolderError: There is none.
     """
-    if ckpt_path != "last":
-        try:
-            path = Path(ckpt_path).expanduser()
-            if path.is_file():
-                return path
-        except (OSError, RuntimeError):  # a name that no file can have, or no such home folder
-            pass
-        raise RunFolderError(f"--ckpt_path: no checkpoint at {ckpt_path}")
+    if ckpt_path not in ("last", "auto"):
+        path = Path(ckpt_path)
+        for found in (path, path / LAST, path / LAST.name):
+            with suppress(OSError):
+                if found.is_file():
+                    return found
+        raise no_checkpoint(path)
     for number in sorted(_numbers(root / LOGS), reverse=True):
         if (path := root / LOGS / f"version_{number}" / LAST).is_file():
             return path
+    if ckpt_path == "auto":
+        return None
     raise RunFolderError(
         f"--ckpt_path last: no run in {root / LOGS} has a {LAST.name} yet, so there is nothing to resume"
     )
 
 
+def no_checkpoint(path: Path) -> RunFolderError:
+    """What to say of a path that is no checkpoint's."""
+    with suppress(OSError):  # a name that no file can have
+        if path.is_dir():
+            found = " or ".join(map(str, sorted(path.rglob("*.ckpt"))[:3]))
+            return RunFolderError(f"{path} is a folder" + (f"; name {found}" if found else " without a checkpoint"))
+    return RunFolderError(f"no checkpoint at {path}")
+
+
 def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
-    folder = checkpoint.absolute().parents[1]
+    beside = checkpoint.absolute().parent
     try:
-        ours = (folder / CONFIG).read_text(encoding="utf-8").startswith(SIGNATURE)
+        ours = (beside.parent / CONFIG).read_text(encoding="utf-8").startswith(SIGNATURE)
     except (OSError, UnicodeDecodeError):
         return None
-    return folder if ours and checkpoint.absolute().parent.name == LAST.parent.name else None
+    return beside.parent if ours and beside.name == LAST.parent.name else None
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -1,21 +1,16 @@
-"""What train.py can be asked for: its parser, and the checks that need several options or the machine."""
+"""What train.py can be asked for: its parser, and the checks that need several options."""
 
 import argparse
 import importlib
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning import Trainer
-from pytorch_lightning.accelerators import CPUAccelerator
-from pytorch_lightning.strategies import DDPStrategy
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from first_gan.callbacks.health import HealthMonitor
@@ -42,9 +37,6 @@ NOT_OFFERED = {
     *("overfit_batches", "limit_test_batches", "limit_predict_batches", "reload_dataloaders_every_n_epochs"),
     *("use_distributed_sampler", "min_epochs", "min_steps", "enable_autolog_hparams", "inference_mode"),
 }
-# Each loss trains one network and leaves the other's gradients unused, which plain DDP takes for an error.
-DDP = "ddp_find_unused_parameters_true"
-STRATEGIES = ("auto", "ddp", DDP)
 NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
 FOUND = (PROCESSES, CONTENTS)  # of a run, beside its options
 NETWORKS = ("model.generator", "model.discriminator")
@@ -61,7 +53,13 @@ def build_parser(gan: type, data: type) -> Parser:
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; may be repeated")
     parser.add_argument("--seed_everything", type=int, default=0, help="seed of every random draw; 0 or more")
     parser.add_argument(
-        "--ckpt_path", type=str | None, default=None, help="resume: a checkpoint's path, or `last` for the newest run's"
+        "--ckpt_path",
+        type=str | None,
+        default=None,
+        help="resume: a checkpoint's path, `last` for the newest run's, or `auto` for that if there is one, else a new run",
+    )
+    parser.add_argument(
+        "--init_from", type=str | None, default=None, help="begin a new run with the weights of a checkpoint"
     )
     parser.add_class_arguments(gan, "model", skip={"seed", "image_shape"})
     parser.add_class_arguments(data, "data", skip={"seed"})
@@ -73,9 +71,10 @@ def build_parser(gan: type, data: type) -> Parser:
 
 
 def typed_checkpoint(argv: Sequence[str]) -> Namespace:
-    """`ckpt_path` and `default_root_dir`, as typed or as a typed config file has them; nothing else is looked at."""
+    """`ckpt_path`, `init_from` and `default_root_dir`, as typed or as a typed config file has them; nothing else is looked at."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path", nargs="?")
+    parser.add_argument("--init_from", nargs="?")
     parser.add_argument("--default_root_dir", nargs="?")
     parser.add_argument("--config", nargs="?", action="append", default=[])
     typed = vars(parser.parse_known_args(list(argv))[0])
@@ -151,57 +150,10 @@ def named_classes(options: Mapping[Any, Any], prefix: str = "") -> Iterator[tupl
             yield name, str(value)
 
 
-def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, Any], Trainer]:
-    """Lets Lightning check its own options, by making a Trainer that is not used for training.
-
-    Returns:
-        The Trainer's arguments in Lightning's counting, and that Trainer, for what it found out about the machine.
-
-    Raises:
-        UserError: The Trainer refuses them, or they cannot work here.
-    """
-    not_the_trainers = {"config", "seed_everything", "ckpt_path", "model", "data", "quality", "health"}
-    arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
-    if str(options.precision) in ("16", "16-mixed", "16-true"):
-        raise UserError("--precision 16 needs loss scaling, which would hide the gradients; use bf16-mixed or 32-true")
-    if options.precision == "bf16-true" and options.model.ema_decay:
-        raise UserError("--model.ema_decay averages in steps too small for bf16-true; use bf16-mixed or 32-true")
-    if options.log_every_n_steps is None or options.log_every_n_steps < 1:
-        raise UserError(f"--log_every_n_steps must be at least 1, got {options.log_every_n_steps}")
-    for name in ("max_epochs", "max_steps"):
-        if options[name] == 0:
-            raise UserError(f"--{name} must be at least 1, or -1 for no end, got 0")
-    if options.strategy not in STRATEGIES:
-        raise UserError(f"--strategy {options.strategy} cannot be used here; use auto or ddp")
-    if options.max_steps > 0:
-        arguments["max_steps"] = options.max_steps * (d_steps + 1)  # Lightning counts optimizer steps, we updates
-    if updates := int(options.fast_dev_run):  # Lightning's own would count optimizer steps too
-        short = {"max_epochs": 1, "max_steps": updates * (d_steps + 1), "limit_train_batches": updates}
-        arguments |= {"fast_dev_run": False} | short
-    arguments["enable_checkpointing"] = not options.fast_dev_run
-    try:
-        trainer = Trainer(**(arguments | {"logger": False, "enable_checkpointing": False}))
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as error:
-        raise UserError(" ".join(str(error).split())) from error
-    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > (os.cpu_count() or 1):
-        raise UserError(f"--devices {options.devices}: this machine has {os.cpu_count()} CPU cores")
-    if isinstance(trainer.strategy, DDPStrategy):
-        arguments["strategy"] = DDP
-    return arguments, trainer
-
-
 def typed_network(named: Namespace) -> Callable[..., nn.Module]:
     """The network whose class was typed, or stands in a config file that was."""
     module, _, name = named.class_path.rpartition(".")
     return partial(getattr(importlib.import_module(module), name), **named.init_args.as_dict())
-
-
-def device_name(trainer: Trainer) -> str:
-    """`cuda NVIDIA H100`, `cpu 2 threads`."""
-    device = trainer.strategy.root_device
-    if device.type == "cpu":
-        return f"cpu {torch.get_num_threads()} threads"
-    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def check_batches(options: Namespace, rows: int, processes: int) -> None:

@@ -1,20 +1,24 @@
-"""Ctrl-C and SIGTERM: a clean end at any moment. Imports nothing heavy, so that it can be there first."""
+"""Ctrl-C, SIGTERM and SIGUSR1: a clean end at any moment. Imports nothing heavy, so that it can be there first."""
 
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGUSR1 is how clusters (SLURM's --signal, SGE's -notify) say that a job's time is nearly over; Windows has none.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; a KeyboardInterrupt, so that the Trainer winds down as it does for Ctrl-C."""
+    """One of `SIGNALS`; a KeyboardInterrupt, so that the Trainer winds down as it does for Ctrl-C."""
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into `Interrupted`: at once, or while training at the next call of `check`.
+    """Turns `SIGNALS` into `Interrupted`: at once, or while training at the next call of `check`.
 
     An exception out of nowhere can strike in a destructor, where Python prints and drops it; between updates it cannot.
     """
@@ -22,12 +26,28 @@ class StopSignals:
     def __init__(self) -> None:
         self.received: int | None = None
         self.deferred = False
+        self.shared = False  # with other processes, which stop together: `check` leaves it to `stop_together`
+        self.together = False  # all of them are stopping
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Has the signals within it; whoever had them before gets them back. Only a process's main thread can have them."""
+        self.received, self.shared, self.together = None, False, False
+        previous = [signal.getsignal(number) for number in SIGNALS]
+        self.install()
+        try:
+            yield
+        finally:
+            if in_main_thread():
+                for number, handler in zip(SIGNALS, previous, strict=True):
+                    signal.signal(number, handler)
 
     def install(self, deferred: bool = False) -> None:
         """Takes the signals over, also from Lightning; `deferred` leaves the first one to `check`."""
         self.deferred = deferred
-        for number in SIGNALS:
-            signal.signal(number, self._handle)
+        if in_main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         wait = self.deferred and self.received is None
@@ -37,7 +57,13 @@ class StopSignals:
 
     def check(self) -> None:
         """Raises `Interrupted` if a signal came."""
-        if self.received is not None:
+        if self.received is not None and not self.shared:
+            raise Interrupted
+
+    def stop_together(self, received: int) -> None:
+        """`check` of processes that stop together: raises `Interrupted` if one of them received a signal, which counts for all."""
+        if received:
+            self.received, self.together = received, True
             raise Interrupted
 
     @property
@@ -49,21 +75,35 @@ class StopSignals:
 STOP = StopSignals()
 
 
+def in_main_thread() -> bool:
+    """Whether Python lets the caller have signals."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def exit_on_signals() -> None:
-    """While there is nothing to wind down: a signal ends the process at once, without a traceback."""
+    """Called first by a script: while there is nothing to wind down, a signal ends the process without a traceback."""
 
     def leave_now(number: int, frame: FrameType | None) -> NoReturn:
         os.write(2, b"\nInterrupted.\n")
         os._exit(128 + number)
 
-    for number in SIGNALS:
-        signal.signal(number, leave_now)
+    if process_is_ours():
+        for number in SIGNALS:
+            signal.signal(number, leave_now)
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process; after an interruption at once, without the seconds that unloading torch can take."""
-    if code in (128 + number for number in SIGNALS):
+    """Called last by a script: ends it; after an interruption at once, without the seconds that unloading torch can take."""
+    if process_is_ours() and code in (128 + number for number in SIGNALS):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def process_is_ours() -> bool:
+    """Whether the interpreter was started to run the calling script: not by IPython's %run, a debugger, or before a prompt."""
+    frame = sys._getframe(2).f_back  # who runs the script's lines; nobody, or runpy for `python -m`
+    while frame is not None and frame.f_globals.get("__name__") == "runpy":
+        frame = frame.f_back
+    return frame is None and not sys.flags.inspect and in_main_thread()

@@ -1,0 +1,127 @@
+"""What a run starts from: nothing, the run that it goes on, or another run's weights; and the options that follow from it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from first_gan.run.checkpoints import load_checkpoint
+from first_gan.run.cli import Parser, UserError, expand
+from first_gan.run.folder import CONFIG, LOGS, RunFolderError, find_checkpoint, folder_of, read_config
+from first_gan.run.options import as_defaults, check_files, typed_checkpoint
+
+AVERAGE = "ema."  # how the moving average's weights begin in a checkpoint
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from.
+
+    Args:
+        options: All options: what is typed, over those of the run that is resumed, or of the network that is trained on.
+        path: Of the checkpoint, if there is one.
+        resumed: The checkpoint, where its run goes on.
+        folder: The run folder it lies in, where its run goes on there.
+        weights: The checkpoint's weights by name, where a new run begins with them.
+    """
+
+    options: Namespace
+    path: Path | None = None
+    resumed: dict[str, Any] | None = None
+    folder: Path | None = None
+    weights: Mapping[str, Tensor] | None = None
+
+
+def read(parser: Parser, argv: Sequence[str], project: Path) -> Start:
+    """Reads the command line, and the checkpoint that `--ckpt_path` or `--init_from` names.
+
+    Args:
+        parser: train.py's.
+        argv: What is typed.
+        project: The folder of gan_module.py and networks/, whose classes a checkpoint may name.
+
+    Raises:
+        UserError: An option is bad.
+        RunFolderError: The checkpoint is.
+    """
+    typed = typed_checkpoint(argv)
+    if typed.ckpt_path is not None:
+        root = expand(typed.default_root_dir)
+        path = find_checkpoint(str(expand(typed.ckpt_path)), root)
+        if path is not None:
+            if typed.init_from is not None and typed.ckpt_path != "auto":
+                raise UserError(
+                    "--init_from begins a new run, and --ckpt_path goes on with an old one: leave one of them out"
+                )
+            return _resume(parser, argv, project, path)
+        print(f"--ckpt_path auto: no run in {root / LOGS} has a checkpoint yet, so a new one begins.", flush=True)
+    if typed.init_from is not None:
+        return _begin_with(parser, argv, project, expand(typed.init_from))
+    return Start(parser.parse(argv))
+
+
+def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path) -> Start:
+    """The run's own options, with what is typed now over them."""
+    checkpoint, folder = load_checkpoint(path), folder_of(path)
+    config = None if folder is None else folder / CONFIG
+    kept = _kept_options("--ckpt_path", checkpoint, argv, project)
+    if config is not None:
+        check_files(read_config(config), argv, project)
+    parser.set_defaults(kept)
+    options = parser.parse(argv, base=None if config is None else str(config))
+    if options.data.dataset == "auto":
+        options.data.dataset = kept["data.dataset"]
+    typed = any(word.startswith("--data.data_dir") for word in argv)
+    if not typed and options.data.dataset == "mnist" and not Path(options.data.data_dir or "").is_dir():
+        options.data.data_dir = None if os.environ.get("MNIST_DIR") else options.data.data_dir  # it moved, to there
+    if options.fast_dev_run:
+        raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
+    return Start(options, path, checkpoint, folder)
+
+
+def _begin_with(parser: Parser, argv: Sequence[str], project: Path, path: Path) -> Start:
+    """A new run with another's weights: its `--model.*` options, unless others are typed, and all else as in any new run."""
+    checkpoint = load_checkpoint(path)
+    kept = _kept_options("--init_from", checkpoint, argv, project)
+    parser.set_defaults({name: value for name, value in kept.items() if name.startswith("model.")})
+    options = parser.parse(argv)
+    options.init_from = str(path.absolute())
+    return Start(options, path, weights=checkpoint["state_dict"])
+
+
+def _kept_options(option: str, checkpoint: Mapping[str, Any], argv: Sequence[str], project: Path) -> dict[str, Any]:
+    """The options that a checkpoint keeps, as a parser's defaults."""
+    kept = checkpoint.get("options")
+    if not isinstance(kept, dict):
+        raise UserError(f"{option}: the checkpoint is not of train.py, so it does not hold the run's options")
+    check_files(kept, argv, project)
+    try:
+        return as_defaults(kept)
+    except KeyError as error:
+        raise UserError(f"{option}: the checkpoint is of another version of this program: {error}") from error
+
+
+def load_weights(gan: LightningModule, path: Path, weights: Mapping[str, Any]) -> None:
+    """Gives G and D the weights of a checkpoint; a moving average begins anew, from G's.
+
+    Raises:
+        RunFolderError: They are of other networks.
+    """
+    own = {name: value for name, value in gan.state_dict().items() if not name.startswith(AVERAGE)}
+    given = {name: value for name, value in weights.items() if not name.startswith(AVERAGE)}
+    for name in sorted(own.keys() | given.keys()):
+        here, there = (tuple(getattr(each.get(name), "shape", ())) for each in (own, given))
+        if name not in own or name not in given or here != there:
+            raise RunFolderError(
+                f"--init_from {path}: its networks are others than this run's: {name} is of shape "
+                f"{list(there) if name in given else 'none'} there, {list(here) if name in own else 'none'} here\n"
+                "leave out options of the networks, or train on images of the same shape"
+            )
+    gan.load_state_dict(given, strict=False)
+    if gan.ema is not None:
+        gan.ema.load_state_dict(gan.generator.state_dict())  # type: ignore[union-attr, operator]
