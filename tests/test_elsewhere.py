@@ -1,8 +1,8 @@
 """The four files under their other names and in other places; what is there instead; images that are not what they are called."""
 
 import gzip
+import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import datamodule
+import evaluate
 from datamodule import MNISTDataModule
 from first_gan.data import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, ImageSet, idx
 from first_gan.data import elsewhere as elsewheres
@@ -34,13 +35,11 @@ def four(images_dir: Path) -> dict[str, Path]:
     return found
 
 
-def lay(four: dict[str, Path], folder: Path, name: str = "{}") -> Path:
-    """Links to the four files, under other names."""
-    for file, path in four.items():
-        link = folder / (name.format(file) + path.suffix.replace(path.name, ""))
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(path)
-    return folder
+def lay(four: dict[str, Path], folder: Path) -> None:
+    """Links to the four files."""
+    folder.mkdir(parents=True)
+    for path in four.values():
+        (folder / path.name).symlink_to(path)
 
 
 def found(data_dir: Path, dataset: str = "mnist") -> dict[str, Path]:
@@ -195,10 +194,10 @@ def test_packed_files_are_known_by_torchvisions_checksums(tmp_path: Path, monkey
 
 
 @pytest.fixture
-def images(arrays: dict[str, torch.Tensor]) -> Iterator[ImageSet]:
+def images(arrays: dict[str, torch.Tensor]) -> ImageSet:
     rows = slice(0, 1000)
     names = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
-    yield ImageSet(*(arrays[name][rows] for name in names))
+    return ImageSet(*(arrays[name][rows] for name in names))
 
 
 @pytest.mark.skipif(not REAL_MNIST, reason="needs MNIST_DIR")
@@ -211,11 +210,7 @@ def test_what_mnists_judge_does_not_recognize_is_doubted(images: ImageSet) -> No
     ):
         said = doubts("mnist", ImageSet(images.train, images.train_labels, test.contiguous(), labels))
         assert said is not None
-        assert (
-            "MNIST's judge recognizes 1" in said
-            or "MNIST's judge recognizes 9%" in said
-            or "judge recognizes 8%" in said
-        )
+        assert re.match(r"MNIST's judge recognizes 1?\d% of these images", said), said
     assert "These are MNIST's digits, not KMNIST" in str(doubts("kmnist", images))
     assert doubts("digits", images) is None
 
@@ -229,14 +224,11 @@ def test_the_doubt_cannot_be_missed(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
 ) -> None:
-    import evaluate
-
     for module in ("train.doubts", "first_gan.run.checkpoints.doubts"):
         monkeypatch.setattr(module, lambda dataset, data: f"{dataset} [is] not itself.")
     if command == "train":
         code, _, err = run(*small, "--max_epochs", "1")
     else:
-        monkeypatch.setattr(evaluate, "scores_of", None, raising=False)
         shutil.copytree(trained_run, "run")
         code = evaluate.main(["run/checkpoints/last.ckpt", "--data_dir", small[1]])
         err = capsys.readouterr().err

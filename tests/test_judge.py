@@ -151,7 +151,7 @@ def test_a_judge_that_can_be_kept_nowhere_is_said_before_training(
     monkeypatch.setattr(judges, "train", None)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
-    with pytest.raises(JudgeError, match="neither .* nor .* can be written, so no judge of kmnist can be kept"):
+    with pytest.raises(JudgeError, match=r"neither .* nor .* can be written, so no judge of kmnist can be kept"):
         judge_of("kmnist", digits(arrays), tmp_path / "file")
 
 
