@@ -84,13 +84,6 @@ def evaluate(argv: Sequence[str]) -> int:
         raise UserError(str(error)) from error
     epoch = int(checkpoint["epoch"]) + 1
     title = f"{path}, epoch {epoch}: {samples:,} images against the test set of {dataset}"
-    Console().print(table(scores, title, len(data.classes), PAPER.get(dataset, {})))
-    if judge is None or reference is None:
-        print("the images have no labels, so there is no judge: no FCD, and no other score that needs one")
-    else:
-        print(f"judge {judge.sha256[:12]}; scores of different judges cannot be compared")
-        if reference.too_few:
-            print(f"too small a test set: {reference.too_few}")
     result = {
         "checkpoint": path.name,
         "epoch": epoch,
@@ -99,10 +92,20 @@ def evaluate(argv: Sequence[str]) -> int:
         "samples": samples,
     }
     out = path.with_name(f"{path.stem}.evaluation.json")
+    unwritten: OSError | None = None
     try:
         run_folder.write_atomic(out, json.dumps(result | {"seed": options.seed, "scores": scores}, indent=1).encode())
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}") from error
+    except OSError as error:  # which is said below the scores: they took a while
+        unwritten = error
+    Console().print(table(scores, title, len(data.classes), PAPER.get(dataset, {})))
+    if judge is None or reference is None:
+        print("the images have no labels, so there is no judge: no FCD, and no other score that needs one")
+    else:
+        print(f"judge {judge.sha256[:12]}; scores of different judges cannot be compared")
+        if reference.too_few:
+            print(f"too small a test set: {reference.too_few}")
+    if unwritten is not None:
+        raise UserError(f"{out} cannot be written: {unwritten.strerror}") from unwritten
     print(f"written to {out}")
     return 0
 

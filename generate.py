@@ -30,7 +30,7 @@ from first_gan.report.pictures import MOST_FRAMES
 from first_gan.run import cli
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
-from first_gan.run.folder import RunFolderError
+from first_gan.run.folder import ROOT, RunFolderError, python_command
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
 from gan_module import GAN
 
@@ -155,9 +155,8 @@ def with_defaults(options: Namespace) -> str:
             raise UserError("--export names its file itself; leave out --out")
         check_suffix("--export", options.export, MODES[mode].suffixes)
         if options.export.lower().endswith(".onnx") and (missing := exporting.missing()):
-            raise UserError(
-                f"--export {options.export} needs {', '.join(missing)}: pip install -r requirements-onnx.txt"
-            )
+            install = python_command("-m", "pip", "install", "-r", ROOT / "requirements-onnx.txt")
+            raise UserError(f"--export {options.export} needs {', '.join(missing)}: {install}")
     else:
         options.out = options.out or MODES[mode].out
         check_suffix("--out", options.out, MODES[mode].suffixes)

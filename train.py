@@ -248,7 +248,7 @@ def fit(
     if health.stopped:
         if not trainer.is_global_zero:
             return cli.FAILED
-        go_on = f"{how_to_resume(folder)} --health.stop_on '[]'"
+        go_on = f"{how_to_resume(folder)} --health.stop_on {run_folder.quoted('[]')}"
         raise RunFailed(f"stopped on {health.stopped!r}, as --health.stop_on wants.\n{go_on}")
     return 0
 

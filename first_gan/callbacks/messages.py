@@ -1,6 +1,5 @@
 """What a person reads around the bar: what is about to be trained, where to look at the end, how to go on."""
 
-import shlex
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ENDED_EARLY
 from first_gan.diagnosis.rules import IMPROVING, TOO_EARLY
-from first_gan.run.folder import BEST, LAST, REPORT, command, python, relative
+from first_gan.run.folder import BEST, LAST, REPORT, command, python_command, relative
 
 LESSON_EPOCHS = 50
 
@@ -109,8 +108,8 @@ class RunMessages(Callback):
             print(f"  samples      {relative(pictures[-1])}")
         if (self.folder / REPORT).is_file():
             print(f"  report       {folder / REPORT} (open it in a browser)")
-        tensorboard = f"{Path(python()).parent}/tensorboard" if "/" in python() else "tensorboard"
-        print(f"  TensorBoard  {tensorboard} --logdir {shlex.quote(str(folder.parent))}", flush=True)
+        tensorboard = python_command("-m", "tensorboard.main", "--logdir", folder.parent)
+        print(f"  TensorBoard  {tensorboard}", flush=True)
 
 
 def how_to_resume(folder: Path | None) -> str:

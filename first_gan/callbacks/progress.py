@@ -17,7 +17,7 @@ REFRESH_S = 0.5  # a redraw takes milliseconds
 
 
 class TrainingProgress(ProgressBar):
-    """Shows epoch, updates, losses and time left; a line per epoch where there is no terminal.
+    """Shows epoch, updates, losses and time left; a line per epoch where there is no terminal that can redraw.
 
     Args:
         metrics: Whose latest means are shown.
@@ -40,7 +40,7 @@ class TrainingProgress(ProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
-        if not self._enabled or not self.console.is_terminal:
+        if not self._enabled or not self.console.is_terminal or self.console.is_dumb_terminal:
             return
         columns = (
             TextColumn("{task.description}"),

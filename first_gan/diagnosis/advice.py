@@ -177,11 +177,11 @@ def advise(changes: Callable[[Setting], list[Change]], options: Mapping[str, Any
 
 
 def typed(value: Any) -> str:
-    """As a person would type it: 2e-4, '[0.5,0.999]'."""
+    """As a person would type it: 2e-4, "[0.5,0.999]"."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return f"'[{','.join(f'{each:g}' for each in value)}]'"
+        return f'"[{",".join(f"{each:g}" for each in value)}]"'  # quotes that every shell takes
     if isinstance(value, float) and 0 < value < 0.01:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"

@@ -14,6 +14,7 @@ from PIL import Image
 from first_gan.diagnosis.history import FCD, History
 from first_gan.diagnosis.rules import Diagnosis, diagnose, verdict_of
 from first_gan.report.pictures import MOST_FRAMES, MOST_SIDE, open_picture, thinned
+from first_gan.run.config import load, read_text
 from first_gan.run.folder import RECORD, SIGNATURE, RunFolderError, read_rows
 from first_gan.run.names import flat
 
@@ -89,10 +90,10 @@ class Run:
             RunFolderError: It is not one, has no epoch yet, or cannot be read.
         """
         try:
-            text = (folder / "config.yaml").read_text(encoding="utf-8")
+            text = read_text(folder / "config.yaml")
             if not text.startswith(SIGNATURE):
                 raise FileNotFoundError
-            nested = yaml.safe_load(text)
+            nested = load(text)
             skipped: list[int] = []
             metrics = folder / "metrics.csv"
             rows = read_rows(metrics, skipped) if metrics.is_file() else []

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import Tensor
 
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand, shout
-from first_gan.run.folder import LAST, RunFolderError, folder_of, no_checkpoint, write_atomic
+from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config, write_atomic
 from first_gan.run.names import CONTENTS
 from first_gan.scores.doubts import doubts
 from first_gan.scores.judge import fingerprint
@@ -225,8 +224,7 @@ def data_dir_of_run(checkpoint: Path) -> str:
     """Where the checkpoint's run had its images, if its config.yaml is there to say so; else an empty string."""
     folder = folder_of(checkpoint)
     try:
-        config = {} if folder is None else yaml.safe_load((folder / "config.yaml").read_text())
-        found = config["data"]["data_dir"]
+        found = "" if folder is None else read_config(folder / CONFIG)["data"]["data_dir"]
         return found if isinstance(found, str) else ""
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+    except (RunFolderError, KeyError, TypeError):
         return ""

@@ -14,10 +14,13 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from first_gan.run import config_files
+from first_gan.run.output import safe_output
 from first_gan.run.stopping import STOP, Interrupted
 
 BAD_INPUT, FAILED = 2, 1
 T = TypeVar("T")
+config_files.install()
 
 
 class UserError(Exception):
@@ -39,6 +42,11 @@ def run_command(program: str, body: Callable[[Sequence[str]], int], argv: Sequen
     Returns:
         0, 1 (a run that failed), 2 (bad input), 130 (Ctrl-C), 138 (SIGUSR1) or 143 (SIGTERM).
     """
+    with safe_output(program):
+        return _run_command(program, body, argv)
+
+
+def _run_command(program: str, body: Callable[[Sequence[str]], int], argv: Sequence[str] | None) -> int:
     try:
         with STOP.taken():
             return body(list(sys.argv[1:] if argv is None else argv))
@@ -131,8 +139,8 @@ class Parser(ArgumentParser):
                 flags.append(word)
         try:
             options = self.parse_args(configs + flags)
-        except UnicodeDecodeError as error:
-            raise UserError(f"--config: not a text file ({error.reason})") from error
+        except UnicodeError as error:
+            raise UserError(f"--config: {error}") from error
         for group in ("model", "data", "quality", "health"):
             if not isinstance(options.get(group), Namespace):
                 raise UserError(f"--{group} must be a group of options, got {options.get(group)}")

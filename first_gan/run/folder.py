@@ -8,6 +8,7 @@ import csv
 import io
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,8 @@ from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
+
+from first_gan.run.config import load, read_text
 
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
@@ -147,7 +150,7 @@ def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
     beside = checkpoint.absolute().parent
     try:
-        ours = (beside.parent / CONFIG).read_text(encoding="utf-8").startswith(SIGNATURE)
+        ours = read_text(beside.parent / CONFIG).startswith(SIGNATURE)
     except (OSError, UnicodeDecodeError):
         return None
     return beside.parent if ours and beside.name == LAST.parent.name else None
@@ -160,7 +163,7 @@ def read_config(path: Path) -> dict[str, Any]:
         RunFolderError: It cannot be read, or holds no options.
     """
     try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
+        options = load(read_text(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunFolderError(f"{path} is broken; mend it") from error
     return options if isinstance(options, dict) else {}
@@ -185,7 +188,7 @@ def write_config(folder: Path, options: str, device: str) -> None:
 def _git_revision() -> str:
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode(errors="replace").strip()
     except (OSError, subprocess.CalledProcessError):
         return "revision unknown"
 
@@ -249,12 +252,36 @@ def relative(path: Path) -> Path:
 
 
 def python() -> str:
-    """How the person who runs this would type the interpreter: by its path where it lies below the working directory."""
-    here = relative(Path(sys.executable))
-    return "python" if here.is_absolute() else str(here)
+    """How to type the interpreter that runs this: by its name where that leads to it, else by its path."""
+    here = relative(Path(sys.executable or "python"))
+    for name in ("python", here.name):
+        if here.is_absolute() and (found := shutil.which(name)) and _is_same_program(Path(found), here):
+            return name
+    return str(here)
+
+
+def _is_same_program(one: Path, other: Path) -> bool:
+    # A virtual environment's interpreter is a link to one elsewhere, which knows other packages.
+    return os.path.normcase(one.absolute().parent) == os.path.normcase(other.parent) and one.samefile(other)
 
 
 def command(script: str, *arguments: str | Path) -> str:
     """What to type to run one of this program's scripts."""
-    words = (str(relative(word)) if isinstance(word, Path) else word for word in (ROOT / script, *arguments))
-    return " ".join([python(), *map(shlex.quote, words)])
+    return python_command(ROOT / script, *arguments)
+
+
+def python_command(*arguments: str | Path) -> str:
+    """What to type to run this interpreter; paths are as seen from the working directory."""
+    words = (str(relative(word)) if isinstance(word, Path) else word for word in arguments)
+    return " ".join(map(quoted, (python(), *words)))
+
+
+def quoted(word: str, windows: bool = os.name == "nt") -> str:
+    """A word as a shell takes it: bash and zsh, or on Windows cmd and PowerShell, which share nothing but double quotes."""
+    if windows:
+        plain = re.fullmatch(r"[\w.:/\\+-]+", word)
+        return word if plain else '"' + re.sub(r'(\\+)(?="|$)', r"\1\1", word).replace('"', r"\"") + '"'
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (c if c.isprintable() and c not in "\\'" else "".join(f"\\{b:03o}" for b in os.fsencode(c)) for c in word)
+    return f"$'{''.join(shown)}'"

@@ -95,9 +95,7 @@ def exit_on_signals() -> None:
 def leave(code: int) -> NoReturn:
     """Called last by a script: ends it; after an interruption at once, without the seconds that unloading torch can take."""
     if process_is_ours() and code in (128 + number for number in SIGNALS):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        os._exit(code)  # all that was printed is flushed: see output.py
     sys.exit(code)
 
 

@@ -1,0 +1,61 @@
+"""Options as YAML files: UTF-8 in every locale, and so are the names of files in them."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def read_text(path: Path) -> str:
+    """A text file's contents, without the mark that Windows' editors put before them.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+        OSError: It cannot be read.
+    """
+    return path.read_text(encoding="utf-8-sig")
+
+
+def load(text: str, loader: Callable[[str], Any] = yaml.safe_load) -> Any:
+    """The options in a YAML text, with names of files as this process has them.
+
+    Args:
+        text: YAML, with names as `dump` writes them.
+        loader: Reads YAML. libyaml's refuses escapes of bytes that are not UTF-8: where there are any, PyYAML's own does it.
+    """
+    return _changed((yaml.safe_load if re.search(r"\\uDC[89A-F]", text) else loader)(text), _to_system)
+
+
+def dump(options: Any) -> str:
+    r"""The options as YAML, with names of files in UTF-8; bytes of a name that are not UTF-8 become escapes, `\uDCE4`."""
+    return yaml.safe_dump(
+        _changed(options, _from_system), default_flow_style=False, allow_unicode=True, sort_keys=False
+    )
+
+
+def _to_system(text: str) -> str:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:  # the C locale has nothing but ASCII, and all other bytes as surrogates
+        return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    return text
+
+
+def _from_system(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("utf-8", "surrogateescape")
+    return text
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """The value, with all texts in it changed but keys."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _changed(each, change) for key, each in value.items()}
+    return [_changed(each, change) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,37 @@
+"""Lets jsonargparse read and write its config files by config.py: by itself it reads them in the locale's encoding."""
+
+import pathlib
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_dumper, set_loader
+from jsonargparse.typing import Path
+
+from first_gan.run import config
+
+_load, _read = get_loader("yaml"), Path.read_text
+
+
+def load(text: str) -> Any:
+    return config.load(text, _load)
+
+
+def read(path: Path) -> str:
+    """The text of a file that an option names.
+
+    Raises:
+        UnicodeError: It is not UTF-8; the message says so.
+    """
+    if path.is_url or path.is_fsspec or str(path) == "-":
+        return _read(path)
+    try:
+        return config.read_text(pathlib.Path(path.absolute))
+    except UnicodeDecodeError as error:
+        raise UnicodeError(f"{path} is not a text file in UTF-8, which config files must be") from error
+
+
+def install() -> None:
+    """For all parsers of this process."""
+    set_loader("yaml", load, (yaml.YAMLError,))
+    set_dumper("yaml", config.dump)
+    Path.read_text = read  # type: ignore[assignment, method-assign]
