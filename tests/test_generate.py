@@ -20,6 +20,7 @@ from first_gan.drawing import images as drawing
 from first_gan.drawing import latent as sampling
 from first_gan.drawing.latent import STEPS, latent_vectors
 from first_gan.run import checkpoints
+from first_gan.run import folder as run_folder
 from first_gan.run.folder import LAST
 from first_gan.run.stopping import Interrupted
 from first_gan.scores.judge import shipped
@@ -313,7 +314,8 @@ def test_missing_onnx_packages_are_one_line(checkpoint: str, monkeypatch: pytest
     monkeypatch.setattr(exporting, "PACKAGES", ("torch", "no_such_package"))
     assert generate.main([checkpoint, "--export", "g.onnx"]) == 2
     err = capsys.readouterr().err
-    assert "--export g.onnx needs no_such_package: pip install -r requirements-onnx.txt" in err
+    assert "--export g.onnx needs no_such_package: " in err
+    assert f"-m pip install -r {run_folder.quoted(str(run_folder.ROOT / 'requirements-onnx.txt'))}" in err
     assert len(err.splitlines()) == 1
     assert set(re.findall(r"^\w+", (Path(generate.__file__).parent / "requirements-onnx.txt").read_text(), re.MULTILINE)) == {
         "onnx",

@@ -38,7 +38,7 @@ def test_the_end_says_what_summary_json_and_tensorboard_say(run: Run, small: lis
         assert f"{question} " in ending
         assert found["answers"][name]["answer"] in ending
     assert found["advice"][0]["option"] in ending
-    assert f"TensorBoard  tensorboard --logdir {FOLDER.parent}" in ending
+    assert f" -m tensorboard.main --logdir {FOLDER.parent}\n" in ending
     for name in QUESTIONS:
         assert steps(FOLDER, f"health/{name}") == [10, 20]
         assert events(FOLDER).Scalars(f"health/{name}")[-1].value == found["answers"][name]["score"]

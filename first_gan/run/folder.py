@@ -96,8 +96,16 @@ def open_run(folder: Path | None, root: Path, config: str, device: str) -> tuple
         device: Where it trains.
 
     Raises:
-        RunFolderError: The folder cannot be written, or another process trains there.
+        RunFolderError: The folder cannot be written, also by its name, or another process trains there.
     """
+    try:
+        str(folder or root).encode()
+    except UnicodeEncodeError as error:
+        another = "name another" if sys.getfilesystemencoding() == "utf-8" else "set PYTHONUTF8=1, or name another"
+        raise RunFolderError(
+            f"{folder or root}: TensorBoard cannot write into a folder whose name is not UTF-8\n"
+            f"{another} by --default_root_dir"
+        ) from error
     claimed = folder or claim(root)
     try:
         held = lock(claimed)
