@@ -62,7 +62,11 @@ class Labelled:
 
 def suite() -> list[Labelled]:
     """All runs, in the order of the file."""
-    return [run for name, setting in yaml.safe_load(SUITE.read_text()).items() for run in _of_setting(name, setting)]
+    return [
+        run
+        for name, setting in yaml.safe_load(SUITE.read_text(encoding="utf-8")).items()
+        for run in _of_setting(name, setting)
+    ]
 
 
 def _of_setting(name: str, setting: dict) -> Iterator[Labelled]:
@@ -110,7 +114,7 @@ def bench(argv: Sequence[str]) -> int:
         return 0
     text = report([diagnosed(run, histories[run.name]) for run in wanted])
     if not options.recorded:
-        (options.out / "diagnosis.md").write_text(f"{text}\n")
+        (options.out / "diagnosis.md").write_text(f"{text}\n", encoding="utf-8")
     print(f"\n{text}")
     return 0
 

@@ -98,7 +98,7 @@ def bench(argv: Sequence[str]) -> int:
     except (DataError, OSError) as error:
         raise UserError(str(error)) from error
     text = f"{machine('cpu')}\n\n{markdown(HEADER, [point.row() for point in points])}\n"
-    (options.out / "growth.md").write_text(text)
+    (options.out / "growth.md").write_text(text, encoding="utf-8")
     plot(points).savefig(options.out / "growth.png", dpi=120)
     print(f"\n{text}\nWritten to {options.out}/growth.md and growth.png")
     return 0

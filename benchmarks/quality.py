@@ -89,8 +89,8 @@ def bench(argv: Sequence[str]) -> int:
     text = f"{options.epochs} epochs of {options.rows:,} images, {options.seeds} seed(s), mean ± std over seeds; test set; "
     text += f"{machine('cpu')}\n\n{markdown(header, rows)}\n"
     name = length if len(folders) == len(CONFIGS) else "_".join([*folders, length])
-    (options.out / f"{name}.md").write_text(text)
-    (options.out / f"{name}.json").write_text(json.dumps(columns, indent=1))
+    (options.out / f"{name}.md").write_text(text, encoding="utf-8")
+    (options.out / f"{name}.json").write_text(json.dumps(columns, indent=1), encoding="utf-8")
     plot(folders, options.rows <= VALIDATION_ROWS.start).savefig(options.out / f"{name}.png", dpi=120)
     print(f"\n{text}\nWritten to {options.out}/{name}.md, .json and .png")
     return 0
@@ -100,9 +100,9 @@ def trained(folder: Path, flags: list[str], threads: int, may_diverge: bool = Fa
     """Trains a run into `folder`, unless it is there already; one that broke off, or had other options, is done anew."""
     done, recipe = (
         folder / "done",
-        "\n".join([*flags, *(Path(flag).read_text() for flag in flags if flag.endswith(".yaml"))]),
+        "\n".join([*flags, *(Path(flag).read_text(encoding="utf-8") for flag in flags if flag.endswith(".yaml"))]),
     )
-    if done.is_file() and done.read_text() == recipe:
+    if done.is_file() and done.read_text(encoding="utf-8") == recipe:
         return
     shutil.rmtree(folder, ignore_errors=True)
     command = [sys.executable, str(runs.ROOT / "train.py"), *flags, f"--default_root_dir={folder}"]
@@ -110,9 +110,13 @@ def trained(folder: Path, flags: list[str], threads: int, may_diverge: bool = Fa
         runs.process([*command, "--accelerator=cpu", "--enable_progress_bar=false"], threads)
     except runs.RunError:
         summary = folder / RUN / SUMMARY
-        if not (may_diverge and summary.is_file() and json.loads(summary.read_text())["verdict"] == DIVERGING):
+        if not (
+            may_diverge
+            and summary.is_file()
+            and json.loads(summary.read_text(encoding="utf-8"))["verdict"] == DIVERGING
+        ):
             raise
-    done.write_text(recipe)
+    done.write_text(recipe, encoding="utf-8")
 
 
 def all_at_once(work: Callable[..., None], arguments: Sequence[tuple[Any, ...]], at_once: int) -> None:
@@ -137,7 +141,7 @@ def scores_of(folders: dict[str, list[Path]]) -> dict[str, list[dict[str, float]
     columns: dict[str, list[dict[str, float]]] = {}
     for config, of_seeds in folders.items():
         for folder in of_seeds:
-            result = json.loads((folder / RUN / "checkpoints/last.evaluation.json").read_text())
+            result = json.loads((folder / RUN / "checkpoints/last.evaluation.json").read_text(encoding="utf-8"))
             for weights in ("raw", "ema"):
                 name = config if (config == "lesson") == (weights == "raw") else f"{config}, {weights}"
                 columns.setdefault(name, []).append(result["scores"][weights])

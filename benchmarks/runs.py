@@ -92,7 +92,7 @@ def process(command: list[str], threads: int | None = None) -> tuple[str, float]
     }  # a live bar, as in a terminal
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         child = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
         CHILDREN.add(child)
         try:

@@ -88,7 +88,7 @@ def search(argv: Sequence[str]) -> int:
         for name, row in scores.items()
     ]  # fmt: skip
     text = markdown(HEADER, rows)
-    (options.out / "search.md").write_text(f"{text}\n")
+    (options.out / "search.md").write_text(f"{text}\n", encoding="utf-8")
     print(f"\n{text}\n\nWritten to {options.out}/search.md")
     return 0
 
@@ -97,7 +97,7 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
     """Scores of the sampling generator against the validation rows; the first 1,000 of them choose Parzen's sigma."""
     kept = checkpoint.with_name("last.validation.json")
     if kept.is_file():
-        return json.loads(kept.read_text())
+        return json.loads(kept.read_text(encoding="utf-8"))
     try:
         loaded = checkpoints.load_checkpoint(checkpoint)
         gan = checkpoints.load_gan(checkpoint, loaded, GAN)

@@ -67,12 +67,12 @@ def bench(argv: Sequence[str]) -> int:
     rows = [row for job, rounds, limit in measured.values() for row in table(job, rounds, limit)]
     text = f"{machine(options.device)}; medians of {options.rounds} alternations, {options.epochs} epoch(s) of "
     text += f"{options.rows:,} images\n\n{markdown(HEADER, rows)}\n"
-    (options.out / "speed.md").write_text(text)
+    (options.out / "speed.md").write_text(text, encoding="utf-8")
     raw = {
         size: {"seconds_per_update_of_products": limit, **as_numbers(done)}
         for size, (_, done, limit) in measured.items()
     }
-    (options.out / "speed.json").write_text(json.dumps(raw, indent=1))
+    (options.out / "speed.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
     plot(measured).savefig(options.out / "speed.png", dpi=120)
     print(f"\n{text}\nWritten to {options.out}/speed.md, speed.json and speed.png")
     return 0
@@ -136,7 +136,9 @@ def machine(device: str) -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         names = [
-            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+            line.split(":")[1].strip()
+            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
         ]
         processor = names[0] if names else processor
     where = f"{torch.get_num_threads()} threads on {os.cpu_count()} cores of {processor}"

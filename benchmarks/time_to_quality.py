@@ -41,7 +41,9 @@ def bench(argv: Sequence[str]) -> int:
         if not MEASURED.is_file():
             parser.error(f"{MEASURED} is not there: name the --target, or measure it by benchmarks.quality first")
         try:
-            options.target = statistics.mean(scores["fcd"] for scores in json.loads(MEASURED.read_text())["lesson"])
+            options.target = statistics.mean(
+                scores["fcd"] for scores in json.loads(MEASURED.read_text(encoding="utf-8"))["lesson"]
+            )
         except (ValueError, KeyError, TypeError):
             parser.error(f"{MEASURED} is broken: remove it and run benchmarks.quality again, or name the --target")
     try:
@@ -69,7 +71,7 @@ def recipe(folder: Path, data_dir: str, epochs: int, seed: int) -> tuple[float, 
     out, _ = runs.process([sys.executable, str(runs.ROOT / "train.py"), *flags, "--accelerator=cpu"])
     checkpoint = folder / "lightning_logs/version_0/checkpoints/last.ckpt"
     runs.process([sys.executable, str(runs.ROOT / "evaluate.py"), str(checkpoint)])
-    scores = json.loads(checkpoint.with_name("last.evaluation.json").read_text())["scores"]
+    scores = json.loads(checkpoint.with_name("last.evaluation.json").read_text(encoding="utf-8"))["scores"]
     found = runs.TRAINED.search(out)
     if found is None:
         raise runs.RunError(f"train.py did not say how long it trained:\n{out}")

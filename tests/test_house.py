@@ -57,3 +57,32 @@ def test_what_must_be_there_first_loads_nothing_heavy() -> None:
 def test_the_report_needs_no_torch() -> None:
     script = "import sys, first_gan.report.page; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def texts_in_the_locale(path: Path) -> list[str]:
+    """Where a file reads or writes text without saying in which encoding."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        mode = given.get("mode", node.args[-1] if node.args else None)
+        binary = isinstance(mode, ast.Constant) and "b" in str(mode.value)
+        of_bytes = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in (
+            "Image",
+            "gzip",
+            "os",
+        )
+        opened = name in ("open", "fdopen") and not (binary or of_bytes)
+        if (opened or name in ("read_text", "write_text") or "text" in given and name in ("run", "Popen")) and (
+            "encoding" not in given
+        ):
+            found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)[:60]}")
+    return found
+
+
+def test_text_files_are_utf8_in_every_locale() -> None:
+    folders = ("first_gan", "networks", "benchmarks")
+    program = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    assert [place for path in program for place in texts_in_the_locale(path)] == []

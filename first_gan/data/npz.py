@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
@@ -159,9 +159,7 @@ def _squares(name: str, array: np.ndarray, low: float, image_size: int | None) -
     side = image_size or height
     images = torch.empty(count, channels, side, side, dtype=torch.uint8)
     console = Console(stderr=True)
-    name_column = TextColumn("{task.description}", markup=False)  # a path may hold brackets
-    columns = name_column, *Progress.get_default_columns()[1:]
-    with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as bar:
+    with Progress(transient=True, console=console, disable=not console.is_terminal) as bar:
         for start in bar.track(range(0, count, CHUNK), description=f"Reading {name}"):
             part = array[start : start + CHUNK]
             if part.dtype != np.uint8:

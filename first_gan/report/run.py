@@ -14,7 +14,7 @@ from PIL import Image
 from first_gan.diagnosis.history import FCD, History
 from first_gan.diagnosis.rules import Diagnosis, diagnose, verdict_of
 from first_gan.report.pictures import MOST_FRAMES, MOST_SIDE, open_picture, thinned
-from first_gan.run.config import load, read_text
+from first_gan.run.config import load, read_utf8
 from first_gan.run.folder import RECORD, SIGNATURE, RunFolderError, read_rows
 from first_gan.run.names import flat
 
@@ -90,7 +90,7 @@ class Run:
             RunFolderError: It is not one, has no epoch yet, or cannot be read.
         """
         try:
-            text = read_text(folder / "config.yaml")
+            text = read_utf8(folder / "config.yaml")
             if not text.startswith(SIGNATURE):
                 raise FileNotFoundError
             nested = load(text)

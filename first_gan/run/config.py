@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 
-def read_text(path: Path) -> str:
+def read_utf8(path: Path) -> str:
     """A text file's contents, without the mark that Windows' editors put before them.
 
     Raises:

@@ -25,7 +25,7 @@ def read(path: Path) -> str:
     if path.is_url or path.is_fsspec or str(path) == "-":
         return _read(path)
     try:
-        return config.read_text(pathlib.Path(path.absolute))
+        return config.read_utf8(pathlib.Path(path.absolute))
     except UnicodeDecodeError as error:
         raise UnicodeError(f"{path} is not a text file in UTF-8, which config files must be") from error
 

@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from first_gan.run.config import load, read_text
+from first_gan.run.config import load, read_utf8
 
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
@@ -158,7 +158,7 @@ def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
     beside = checkpoint.absolute().parent
     try:
-        ours = read_text(beside.parent / CONFIG).startswith(SIGNATURE)
+        ours = read_utf8(beside.parent / CONFIG).startswith(SIGNATURE)
     except (OSError, UnicodeDecodeError):
         return None
     return beside.parent if ours and beside.name == LAST.parent.name else None
@@ -171,7 +171,7 @@ def read_config(path: Path) -> dict[str, Any]:
         RunFolderError: It cannot be read, or holds no options.
     """
     try:
-        options = load(read_text(path))
+        options = load(read_utf8(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunFolderError(f"{path} is broken; mend it") from error
     return options if isinstance(options, dict) else {}

@@ -18,7 +18,7 @@ from first_gan.callbacks.messages import LESSON_EPOCHS
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.networks import NetworkError, import_trusted
 from first_gan.run.cli import Parser, UserError
-from first_gan.run.config import load, read_text
+from first_gan.run.config import load, read_utf8
 from first_gan.run.names import CONTENTS, PROCESSES, flat
 
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
@@ -83,7 +83,7 @@ def typed_checkpoint(argv: Sequence[str]) -> Namespace:
         with suppress(
             OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError
         ):  # of which the whole parser will speak
-            kept = load(read_text(Path(config)))
+            kept = load(read_utf8(Path(config)))
             typed = {name: kept.get(name) if value is None else value for name, value in typed.items()}
     return Namespace({name: None if value == "null" else value for name, value in typed.items()})
 

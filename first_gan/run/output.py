@@ -29,7 +29,7 @@ class Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        if self.failure is not None and self.on_dropped is not None:
+        if self.failure is not None and self.on_dropped is not None and text.strip():  # print writes line ends alone
             say, self.on_dropped = self.on_dropped, None
             say()
         encoding = self._stream.encoding or "utf-8"
