@@ -87,6 +87,7 @@ def process(command: list[str], threads: int | None = None) -> tuple[str, float]
     """
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
+        "PYTHONIOENCODING": "utf-8",
         "FORCE_COLOR": "1",
         "COLUMNS": "120",
     }  # a live bar, as in a terminal

@@ -75,7 +75,7 @@ def texts_in_the_locale(path: Path) -> list[str]:
             "os",
         )
         opened = name in ("open", "fdopen") and not (binary or of_bytes)
-        if (opened or name in ("read_text", "write_text") or "text" in given and name in ("run", "Popen")) and (
+        if (opened or name in ("read_text", "write_text") or ("text" in given and name in ("run", "Popen"))) and (
             "encoding" not in given
         ):
             found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)[:60]}")
