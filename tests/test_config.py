@@ -60,6 +60,17 @@ assert parser.dump(options) == 'name: "L\\\\uDCE4t"\\n'
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
 
 
+def test_a_printed_config_can_be_kept_whatever_stdouts_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Path("c.yaml")
+    for encoding in ("cp1252", "ascii", "utf-8"):
+        with monkeypatch.context() as patched, kept.open("w", encoding=encoding) as stdout:
+            patched.setattr(sys, "stdout", stdout)
+            with pytest.raises(SystemExit):
+                train.main(["--data.data_dir", "Jörg/データ", "--print_config"])
+        assert parse("--config", "c.yaml")["data"]["data_dir"] == "Jörg/データ"
+    assert "Jörg/データ" in kept.read_text(encoding="utf-8")
+
+
 def test_names_of_any_bytes_survive_a_config_file() -> None:
     options = {"a": [BYTES, 1e-5], "b": {"c": "Jörg: データ", "d": None}}
     text = dump(options)

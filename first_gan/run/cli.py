@@ -1,5 +1,6 @@
 """What the commands share: the parser, and one-line errors with their exit codes."""
 
+import codecs
 import difflib
 import re
 import sys
@@ -120,6 +121,12 @@ class Parser(ArgumentParser):
     def format_help(self) -> str:
         """Without the hundred layers of torch that jsonargparse knows as networks."""
         return re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", super().format_help())
+
+    def dump(self, cfg: Any, **kwargs: Any) -> str:
+        """YAML; what --print_config prints can be kept as a config file, wherever stdout leads and in whatever encoding."""
+        if hasattr(self, "print_config") and codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
+            kwargs["format"] = config_files.ASCII
+        return super().dump(cfg, **kwargs)
 
     def parse(self, argv: Sequence[str], base: str | None = None) -> Any:
         """Parses train.py's arguments: the config file `base` first, then each --config, then the flags.

@@ -29,11 +29,15 @@ def load(text: str, loader: Callable[[str], Any] = yaml.safe_load) -> Any:
     return _changed((yaml.safe_load if re.search(r"\\uDC[89A-F]", text) else loader)(text), _to_system)
 
 
-def dump(options: Any) -> str:
-    r"""The options as YAML, with names of files in UTF-8; bytes of a name that are not UTF-8 become escapes, `\uDCE4`."""
-    return yaml.safe_dump(
-        _changed(options, _from_system), default_flow_style=False, allow_unicode=True, sort_keys=False
-    )
+def dump(options: Any, ascii_alone: bool = False) -> str:
+    r"""The options as YAML, with names of files in UTF-8; bytes of a name that are not UTF-8 become escapes, `\uDCE4`.
+
+    Args:
+        options: Nested.
+        ascii_alone: Whether all that is not ASCII becomes escapes.
+    """
+    named = _changed(options, _from_system)
+    return yaml.safe_dump(named, default_flow_style=False, allow_unicode=not ascii_alone, sort_keys=False)
 
 
 def _to_system(text: str) -> str:

@@ -1,6 +1,7 @@
 """Lets jsonargparse read and write its config files by config.py: by itself it reads them in the locale's encoding."""
 
 import pathlib
+from functools import partial
 from typing import Any
 
 import yaml
@@ -9,6 +10,7 @@ from jsonargparse.typing import Path
 
 from first_gan.run import config
 
+ASCII = "yaml_ascii"
 _load, _read = get_loader("yaml"), Path.read_text
 
 
@@ -34,4 +36,5 @@ def install() -> None:
     """For all parsers of this process."""
     set_loader("yaml", load, (yaml.YAMLError,))
     set_dumper("yaml", config.dump)
+    set_dumper(ASCII, partial(config.dump, ascii_alone=True))
     Path.read_text = read  # type: ignore[assignment, method-assign]
