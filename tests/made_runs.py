@@ -39,7 +39,7 @@ def make_run(
     (folder / "samples").mkdir(parents=True)
     header = f"{SIGNATURE}, git 1234567, 2026-01-02T03:04:05+00:00\n# python 3.11, on cpu 2 threads\n"
     nested = {"model": {"lr": 2e-4} | options, "data": {"dataset": "mnist", "train_rows": 60_000}, "max_epochs": epochs}
-    (folder / "config.yaml").write_text(header + yaml.safe_dump(nested))
+    (folder / "config.yaml").write_text(header + yaml.safe_dump(nested), encoding="utf-8")
     write_rows(folder, rows)
     for epoch in range(epochs + 1):
         save_noise(folder / f"samples/epoch_{epoch:04d}.png", (channels, side, side), seed=epoch)
@@ -68,7 +68,7 @@ def end_run(folder: Path, names: Sequence[str] = (), tile: int = 28, channels: i
     record = Record(int(rows[-1]["step"]), 60.0, 240_000, shares, distances, 9.0, list(names))
     save_noise(folder / WALK, (channels, ANCHORS * STEPS * tile, WALK_COLUMNS * tile))
     save_noise(folder / NEAREST, (channels, 2 * tile, pairs * tile))
-    (folder / RECORD).write_text(json.dumps(asdict(record)))
+    (folder / RECORD).write_text(json.dumps(asdict(record)), encoding="utf-8")
 
 
 def save_noise(path: Path, shape: tuple[int, int, int], seed: int = 0) -> None:
@@ -79,7 +79,7 @@ def save_noise(path: Path, shape: tuple[int, int, int], seed: int = 0) -> None:
 
 
 def write_rows(folder: Path, rows: list[dict[str, float]]) -> None:
-    with (folder / "metrics.csv").open("w", newline="") as file:
+    with (folder / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

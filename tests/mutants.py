@@ -66,7 +66,7 @@ def mutants() -> list[Mutant]:
 def copy_of_the_project(folder: Path) -> Path:
     """The files that git knows, or would take up, as they are now."""
     listing = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split("\0")
+    names = subprocess.run(listing, check=True, capture_output=True, text=True, encoding="utf-8").stdout.split("\0")
     for name in filter(None, names):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def run_tests(project: Path, tests: Sequence[str]) -> tuple[int, str]:
         child.kill()
         child.join()
         return RED, f"no end within {TIMEOUT_S} s"
-    return child.exitcode or GREEN, log.read_text(errors="replace")[-1500:]
+    return child.exitcode or GREEN, log.read_text(errors="replace", encoding="utf-8")[-1500:]
 
 
 def _pytest(project: Path, tests: list[str], log: Path) -> None:

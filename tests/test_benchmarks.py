@@ -16,7 +16,7 @@ ROOT = Path(train.__file__).parent
 
 def bench(images_dir: Path, tmp_path: Path, module: str, *options: str) -> str:
     command = [sys.executable, "-m", f"benchmarks.{module}", "--data_dir", str(images_dir), "--out", str(tmp_path)]
-    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=300, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

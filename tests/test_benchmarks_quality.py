@@ -26,7 +26,7 @@ def commands(small: list[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
         if command[1].endswith("evaluate.py"):
             scores = {"raw": SCORES, "ema": {key: 2 * value for key, value in SCORES.items()}, "floor": SCORES}
             out = Path(command[2]).with_name("last.evaluation.json")
-            out.write_text(json.dumps({"scores": scores}))
+            out.write_text(json.dumps({"scores": scores}), encoding="utf-8")
             return "", 0.0
         return process(command, threads)
 

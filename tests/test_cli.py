@@ -152,7 +152,7 @@ def test_bad_input_is_one_clear_line(run: Run, argv: list[str], said: str) -> No
     ],
 )
 def test_bad_yaml_is_one_clear_line(run: Run, tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "c.yaml").write_text(text)
+    (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
     assert said in refused(run, "--config", "c.yaml")
 
 
@@ -194,12 +194,12 @@ def test_mnist_dir_that_is_empty(run: Run, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("root", ["file", "file/below"])
 def test_log_folder_that_cannot_be_made(run: Run, small: list[str], tmp_path: Path, root: str) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     assert "no run folder can be made in" in refused(run, *small, "--default_root_dir", root)
 
 
 def test_config_before_or_after_flags_gives_the_same(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text("max_epochs: 7\nmodel:\n  lr: 0.5\n")
+    (tmp_path / "c.yaml").write_text("max_epochs: 7\nmodel:\n  lr: 0.5\n", encoding="utf-8")
     flags = ["--max_epochs", "3", "--data.batch_size=16"]
     before, after = parse("--config", "c.yaml", *flags), parse(*flags, "--config=c.yaml")
     before.pop("config"), after.pop("config")
@@ -223,7 +223,7 @@ def test_print_config_round_trips(tmp_path: Path, capsys: pytest.CaptureFixture[
             train.main([*arguments, "--print_config"])
         assert end.value.code == 0
         texts.append(capsys.readouterr().out)
-        (tmp_path / "c.yaml").write_text(texts[-1])
+        (tmp_path / "c.yaml").write_text(texts[-1], encoding="utf-8")
     assert texts[0] == texts[1]
     assert yaml.safe_load(texts[0])["model"]["betas"] == [0.1, 0.9]
 
@@ -241,7 +241,12 @@ def test_help_has_every_option_with_help_and_default(capsys: pytest.CaptureFixtu
 
 def test_the_door_as_a_process(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, TRAIN, "--data.data_dir", "x"], env=offline(), capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, TRAIN, "--data.data_dir", "x"],
+        env=offline(),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        encoding="utf-8",
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 2, done.stderr

@@ -59,7 +59,7 @@ def test_usr1_ends_the_run_and_auto_goes_on_with_it(run: Run, small: list[str], 
 def test_what_another_program_left_is_never_resumed(
     run: Run, small: list[str], slurm: None, tmp_path: Path, argv: list[str]
 ) -> None:
-    (tmp_path / "hpc_ckpt_1.ckpt").write_text("of another program")
+    (tmp_path / "hpc_ckpt_1.ckpt").write_text("of another program", encoding="utf-8")
     code, out, err = run(*small, *argv)
     assert code == 0, err
     assert "resumed" not in out
@@ -78,8 +78,8 @@ def test_slurms_tasks_that_do_not_fit_the_devices_are_one_line(
 
 def wait_for(path: Path, text: str, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not path.exists() or text not in path.read_text():
-        assert time.monotonic() < end, path.read_text()
+    while not path.exists() or text not in path.read_text(encoding="utf-8"):
+        assert time.monotonic() < end, path.read_text(encoding="utf-8")
         time.sleep(0.05)
 
 
@@ -92,29 +92,28 @@ def test_the_readmes_job_from_usr1_to_its_end(small: list[str], tmp_path: Path) 
     (tmp_path / "bin").mkdir()
     fakes = {"srun": 'shift\necho $$ > pid\nexec "$@"\n', "scontrol": 'echo "$@" > asked\n'}
     for name, body in {"job": script, **{name: f"#!/bin/bash\n{body}" for name, body in fakes.items()}}.items():
-        (tmp_path / "bin" / name).write_text(body)
+        (tmp_path / "bin" / name).write_text(body, encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
     environment = os.environ | SLURM | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
     def start(last: int) -> subprocess.Popen:
-        job = (tmp_path / "bin/job").read_text().replace("--max_epochs 1000", f"--max_epochs {last}")
-        (tmp_path / "bin/job").write_text(job)
-        with (tmp_path / f"out_{last}").open("w") as out:
+        job = (tmp_path / "bin/job").read_text(encoding="utf-8").replace("--max_epochs 1000", f"--max_epochs {last}")
+        (tmp_path / "bin/job").write_text(job, encoding="utf-8")
+        with (tmp_path / f"out_{last}").open("w", encoding="utf-8") as out:
             return subprocess.Popen(["job"], cwd=tmp_path, env=environment, stdout=out, stderr=out)
 
     job = start(1000)
     wait_for(tmp_path / "out_1000", "Epoch 2/")
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGUSR1)
+    os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), signal.SIGUSR1)
     job.wait(30)
-    assert "To go on after the last whole epoch" in (tmp_path / "out_1000").read_text()
-    assert (tmp_path / "asked").read_text() == "requeue 7\n"
+    assert "To go on after the last whole epoch" in (tmp_path / "out_1000").read_text(encoding="utf-8")
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == "requeue 7\n"
     root = tmp_path / "job_7/lightning_logs"
     done = len([row for row in run_folder.read_metrics(root / "version_0") if row["step"] % 10 == 0])
     assert start(done + 1).wait(60) == 1  # of its last line: nothing to requeue
-    assert (
-        f"job_7/lightning_logs/version_0, resumed after {10 * done} updates"
-        in (tmp_path / f"out_{done + 1}").read_text()
-    )
+    assert f"job_7/lightning_logs/version_0, resumed after {10 * done} updates" in (
+        tmp_path / f"out_{done + 1}"
+    ).read_text(encoding="utf-8")
     assert [path.name for path in root.iterdir()] == ["version_0"]
 
 
@@ -138,12 +137,12 @@ def test_ranks_end_together_when_one_is_told_to(small: list[str], tmp_path: Path
         environment = (
             os.environ | SLURM | shared | {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "OMP_NUM_THREADS": "1"}
         )
-        with (tmp_path / rank).open("w") as out:
+        with (tmp_path / rank).open("w", encoding="utf-8") as out:
             ranks.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=out, stderr=out))
     wait_for(tmp_path / "0", "Epoch 2/")
     ranks[1].send_signal(signal.SIGUSR1)
     codes = [rank.wait(30) for rank in ranks]
-    said = (tmp_path / "0").read_text() + (tmp_path / "1").read_text()
+    said = (tmp_path / "0").read_text(encoding="utf-8") + (tmp_path / "1").read_text(encoding="utf-8")
     assert codes == [REQUEUE, REQUEUE], said
     assert "Traceback" not in said
     assert said.count("To go on after the last whole epoch") == 1

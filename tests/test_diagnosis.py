@@ -191,7 +191,7 @@ def test_a_recorded_history_is_diagnosed_like_the_run_itself(
 ) -> None:
     run(*small, "--quality.every_n_epochs", "1", "--quality.samples", "500", "--max_epochs", "3")
     rows = read_metrics(FOLDER)
-    FOLDER.joinpath("recorded.csv").write_text(recorded(rows))
+    FOLDER.joinpath("recorded.csv").write_text(recorded(rows), encoding="utf-8")
     ours, theirs = diagnose(rows, {}), diagnose(read_rows(FOLDER / "recorded.csv"), {})
     assert (ours.verdict, ours.confidence, ours.advice) == (theirs.verdict, theirs.confidence, theirs.advice)
     assert [answer.score for answer in ours.answers.values()] == [answer.score for answer in theirs.answers.values()]

@@ -61,7 +61,7 @@ def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_pat
         "--quality.samples",
         "500",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "global batch 128 (2 processes × 64)" in done.stdout
     assert done.stdout.count("Run ") == 1
@@ -70,7 +70,7 @@ def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_pat
     assert [row["step"] for row in rows] == [4, 8]  # 513 images: 256 for each rank
     assert len(list((tmp_path / FOLDER).glob("events.*"))) == 1
     assert sorted(p.name for p in (tmp_path / FOLDER / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
-    assert yaml.safe_load((tmp_path / FOLDER / "config.yaml").read_text())["strategy"] == "ddp"
+    assert yaml.safe_load((tmp_path / FOLDER / "config.yaml").read_text(encoding="utf-8"))["strategy"] == "ddp"
 
 
 def test_more_processes_than_images(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,7 @@ def test_two_ranks_stop_resume_and_keep_their_number(images_dir: Path, tmp_path:
     assert "Traceback" not in err
     done = checkpoints.load_checkpoint(tmp_path / FOLDER / "checkpoints/last.ckpt")["epoch"] + 1
     resume = [*command, "--ckpt_path", "last", "--max_epochs", str(done + 1)]
-    alone = subprocess.run([*resume, "--devices", "1"], cwd=tmp_path, capture_output=True, text=True)
+    alone = subprocess.run([*resume, "--devices", "1"], cwd=tmp_path, capture_output=True, text=True, encoding="utf-8")
     assert alone.returncode == 2
     assert "--devices × num_nodes was 2, is 1 now" in alone.stderr
     subprocess.run(resume, cwd=tmp_path, check=True, capture_output=True, env=environment)

@@ -71,7 +71,7 @@ def test_each_failure_is_retried_on_the_next_mirror(server: Server, tmp_path: Pa
 def test_a_stray_file_in_the_folder_does_not_get_in_the_way(server: Server, tmp_path: Path) -> None:
     raw = raw_folder(tmp_path, "mnist")
     raw.mkdir(parents=True)
-    (raw / ".DS_Store").write_text("")
+    (raw / ".DS_Store").write_text("", encoding="utf-8")
     download(tmp_path, "mnist")
     assert {path.name for path in raw.iterdir()} == {".DS_Store", *FILES}
 
@@ -89,7 +89,7 @@ def test_when_all_mirrors_fail_nothing_is_left(server: Server, failure: str, mes
 def test_the_last_file_failing_leaves_nothing_and_what_was_there_stays(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mine.txt").write_text("keep")
+    (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
     sums = [*datasets.MNIST.resources[:3], (datasets.MNIST.resources[3][0], "0" * 32)]
     monkeypatch.setattr(datasets.MNIST, "resources", sums)
     with pytest.raises(DataError, match=f"{FILES[3]}.gz: .*wrong checksum"):

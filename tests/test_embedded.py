@@ -47,7 +47,13 @@ def test_a_host_survives_the_run_and_its_interruption(small: list[str], tmp_path
     host.write_text(HOST.format(before=before, script=train.__file__), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(host), *small], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, str(host), *small],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-3:] == [f"ended with {code}", "handlers given back: True", "the host is alive"]
@@ -68,6 +74,7 @@ def test_a_process_of_our_own_leaves_at_once_and_no_other_does(tmp_path: Path) -
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
+            encoding="utf-8",
         )
         assert ("unloaded" in done.stdout) == unloaded, before
 

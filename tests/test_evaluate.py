@@ -33,11 +33,13 @@ def test_a_checkpoint_is_scored_raw_averaged_and_beside_the_floor(run: Run, smal
     run(*small, "--model.ema_decay", "0.9")
     assert f"python evaluate.py {CHECKPOINT}" in README  # what is run here
     command = [sys.executable, str(Path(train.__file__).parent / "evaluate.py"), str(CHECKPOINT)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "120"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "120"}, encoding="utf-8"
+    )
     assert (done.returncode, done.stderr.strip()) == (0, "")
     for words in ("trained", "moving average", "real images", "225 ± 2", "FCD", "coverage"):
         assert words in done.stdout
-    result = json.loads((tmp_path / CHECKPOINT).with_name("last.evaluation.json").read_text())
+    result = json.loads((tmp_path / CHECKPOINT).with_name("last.evaluation.json").read_text(encoding="utf-8"))
     assert (result["epoch"], result["samples"], result["dataset"]) == (2, 10_000, "mnist")
     assert result["judge"].startswith(done.stdout.split("judge ")[-1].split(";")[0])
     scores = result["scores"]
@@ -63,7 +65,7 @@ def test_a_checkpoint_is_scored_raw_averaged_and_beside_the_floor(run: Run, smal
 def test_bad_input_is_one_line_and_exit_code_2(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("text.ckpt").write_text("no checkpoint")
+    Path("text.ckpt").write_text("no checkpoint", encoding="utf-8")
     assert evaluate.main(arguments) == 2
     out, err = capsys.readouterr()
     assert words in err
@@ -76,7 +78,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 )
 def test_a_broken_config_is_as_good_as_none(config: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "run/checkpoints").mkdir(parents=True)
-    (tmp_path / "run/config.yaml").write_text(f"{SIGNATURE}\n{config}\n")
+    (tmp_path / "run/config.yaml").write_text(f"{SIGNATURE}\n{config}\n", encoding="utf-8")
     assert checkpoints.data_dir_of_run(tmp_path / "run/checkpoints/last.ckpt") == found
 
 
@@ -108,7 +110,7 @@ def scored(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[dict[st
     """What evaluate.py wrote and printed."""
     capsys.readouterr()
     assert evaluate.main([str(MINE), *arguments]) == 0
-    return json.loads(Path("mine.evaluation.json").read_text()), capsys.readouterr().out
+    return json.loads(Path("mine.evaluation.json").read_text(encoding="utf-8")), capsys.readouterr().out
 
 
 def test_a_folder_with_classes_has_a_judge_of_its_own_and_may_move(

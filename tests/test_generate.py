@@ -144,7 +144,7 @@ def test_an_evolution_shows_the_grids_with_their_epochs(trained_run: Path) -> No
 def test_nothing_is_overwritten_unasked(checkpoint: str, trained_run: Path, capsys: Capture) -> None:
     Path("folder").mkdir()
     for out in ("samples.png", "walk.gif", "a.npz", "g.pt2", "folder/image_000000.png"):
-        Path(out).write_text("precious")
+        Path(out).write_text("precious", encoding="utf-8")
     for argv in (
         [checkpoint],
         [checkpoint, "--interpolate", "--out", "walk.gif"],
@@ -156,14 +156,14 @@ def test_nothing_is_overwritten_unasked(checkpoint: str, trained_run: Path, caps
         assert generate.main(argv) == 2
         assert "--overwrite replaces" in capsys.readouterr().err
     kept = ("samples.png", "walk.gif", "a.npz", "g.pt2", "folder/image_000000.png")
-    assert {Path(out).read_text() for out in kept} == {"precious"}
+    assert {Path(out).read_text(encoding="utf-8") for out in kept} == {"precious"}
     assert generate.main([checkpoint, "--overwrite"]) == 0
     assert Image.open("samples.png").size == (242, 242)
-    Path("folder/mine.txt").write_text("mine")
+    Path("folder/mine.txt").write_text("mine", encoding="utf-8")
     for number in (20, 5):
         assert generate.main([checkpoint, "--num", str(number), "--out", "folder", "--overwrite"]) == 0
         assert len(list(Path("folder").glob("image_*.png"))) == number  # no earlier ones among them
-    assert Path("folder/mine.txt").read_text() == "mine"
+    assert Path("folder/mine.txt").read_text(encoding="utf-8") == "mine"
     assert Image.open("folder/image_000000.png").size == (28, 28)
     Path("link.png").symlink_to("nowhere")
     assert generate.main([checkpoint, "--out", "link.png"]) == 2
@@ -229,7 +229,7 @@ def test_an_interrupted_folder_of_images_is_as_it_was(
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_bad_input_is_one_line_and_exit_code_2(argv: list[str], words: str, checkpoint: str, capsys: Capture) -> None:
-    Path("text.ckpt").write_text("no checkpoint")
+    Path("text.ckpt").write_text("no checkpoint", encoding="utf-8")
     assert generate.main([checkpoint if word == "CKPT" else word for word in argv]) == 2
     out, err = capsys.readouterr()
     assert words in err
@@ -317,7 +317,7 @@ def test_missing_onnx_packages_are_one_line(checkpoint: str, monkeypatch: pytest
     assert "--export g.onnx needs no_such_package: " in err
     assert f"-m pip install -r {run_folder.quoted(str(run_folder.ROOT / 'requirements-onnx.txt'))}" in err
     assert len(err.splitlines()) == 1
-    assert set(re.findall(r"^\w+", (Path(generate.__file__).parent / "requirements-onnx.txt").read_text(), re.MULTILINE)) == {
+    assert set(re.findall(r"^\w+", (Path(generate.__file__).parent / "requirements-onnx.txt").read_text(encoding="utf-8"), re.MULTILINE)) == {
         "onnx",
         "onnxscript",
         "onnxruntime",
@@ -327,5 +327,7 @@ def test_missing_onnx_packages_are_one_line(checkpoint: str, monkeypatch: pytest
 def test_the_door_as_a_process(checkpoint: str, trained_run: Path, tmp_path: Path) -> None:
     shutil.copytree(trained_run, tmp_path / "run")
     command = [sys.executable, str(Path(generate.__file__)), f"run/{LAST}", "--num", "4"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "120"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"COLUMNS": "120"}, encoding="utf-8"
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "written 4 images to samples.png\n", "")

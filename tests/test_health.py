@@ -23,7 +23,7 @@ SCORES = ["--quality.every_n_epochs", "1", "--quality.samples", "500"]
 
 
 def summary(folder: Path = FOLDER) -> dict:
-    return json.loads((folder / run_folder.SUMMARY).read_text())
+    return json.loads((folder / run_folder.SUMMARY).read_text(encoding="utf-8"))
 
 
 def test_the_end_says_what_summary_json_and_tensorboard_say(run: Run, small: list[str]) -> None:
@@ -79,7 +79,7 @@ def test_stop_on_ends_the_run_at_a_verdict_that_lasts_and_the_command_it_prints_
 def test_stop_on_ends_all_ranks(images_dir: Path, tmp_path: Path) -> None:
     data = ["--data.data_dir", str(images_dir), "--data.train_rows", "600", "--quality.every_n_epochs", "0"]
     command = [sys.executable, str(Path(train.__file__)), *DDP, *data, "--health.stop_on", "[too early to tell]"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, encoding="utf-8")
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("stopped on 'too early to tell'") == 1
     assert done.stdout.count("Verdict: ") == 1
@@ -103,7 +103,7 @@ def test_a_loss_that_is_no_number_gets_the_same_ending(run: Run, small: list[str
     assert "TensorBoard  " in out
     assert events(FOLDER).Scalars("health/convergence")[-1].value == -1
     assert summary()["verdict"] == "diverging"
-    assert "<strong>diverging</strong>" in (FOLDER / "report.html").read_text()
+    assert "<strong>diverging</strong>" in (FOLDER / "report.html").read_text(encoding="utf-8")
     assert all(answer["answer"] and "nan" not in answer["answer"] for answer in summary()["answers"].values())
 
 
@@ -120,7 +120,13 @@ def test_ctrl_c_gets_the_same_ending(images_dir: Path, tmp_path: Path) -> None:
         *options,
     ]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=offline(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=offline(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     )
     assert process.stdout is not None
     for line in process.stdout:
@@ -133,8 +139,8 @@ def test_ctrl_c_gets_the_same_ending(images_dir: Path, tmp_path: Path) -> None:
     assert "Is G improving?" in out
     assert "samples/epoch_" in out
     assert "report.html" in out
-    assert (
-        f"<strong>{summary(tmp_path / FOLDER)['verdict']}</strong>" in (tmp_path / FOLDER / "report.html").read_text()
+    assert f"<strong>{summary(tmp_path / FOLDER)['verdict']}</strong>" in (tmp_path / FOLDER / "report.html").read_text(
+        encoding="utf-8"
     )
     assert "--ckpt_path" in err
     assert summary(tmp_path / FOLDER)["verdict"] in out

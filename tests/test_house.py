@@ -18,7 +18,7 @@ TRAINERS = ("pytorch_lightning", "lightning", "lightning_fabric", "first_gan.cal
 def imported(path: Path) -> set[str]:
     """The modules that a file imports, anywhere in it, with what it takes from them."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -83,6 +83,6 @@ def texts_in_the_locale(path: Path) -> list[str]:
 
 
 def test_text_files_are_utf8_in_every_locale() -> None:
-    folders = ("first_gan", "networks", "benchmarks")
-    program = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
-    assert [place for path in program for place in texts_in_the_locale(path)] == []
+    folders = ("first_gan", "networks", "benchmarks", "tests")
+    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
+    assert [place for path in files for place in texts_in_the_locale(path)] == []

@@ -134,7 +134,7 @@ def test_where_a_folder_cannot_be_written_the_users_cache_keeps_the_judge(
     arrays: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    (tmp_path / "file").write_text("")  # as good as a folder that cannot be written, and for root too
+    (tmp_path / "file").write_text("", encoding="utf-8")  # as good as a folder that cannot be written, and for root too
     data = digits(arrays)
     judge = judge_of("kmnist", data, tmp_path / "file")
     (kept,) = (tmp_path / "cache").rglob("*.pt")
@@ -149,7 +149,7 @@ def test_a_judge_that_can_be_kept_nowhere_is_said_before_training(
     arrays: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judges, "train", None)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
     with pytest.raises(JudgeError, match=r"neither .* nor .* can be written, so no judge of kmnist can be kept"):
         judge_of("kmnist", digits(arrays), tmp_path / "file")

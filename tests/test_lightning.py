@@ -158,7 +158,7 @@ def test_stock_callbacks_see_what_is_measured(data: MNISTDataModule, tmp_path: P
     assert best.best_model_score == pytest.approx(quality.best_fcd)
     assert (tmp_path / "best.ckpt").is_file()
     assert losses.best_model_score is not None
-    history = (tmp_path / "lightning_logs/version_0/metrics.csv").read_text().splitlines()
+    history = (tmp_path / "lightning_logs/version_0/metrics.csv").read_text(encoding="utf-8").splitlines()
     rows = [dict(zip(history[0].split(","), line.split(","), strict=True)) for line in history[1:]]
     xs = {name: [int(row["step"]) for row in rows if row[name]] for name in ("train/d_loss", "val/fcd")}
     assert xs == {"train/d_loss": [4, 8, 10], "val/fcd": [10]}  # it stopped after one epoch of three
@@ -236,7 +236,7 @@ def test_lightning_cli_trains_and_logs(images_dir: Path, tmp_path: Path) -> None
     cli = LightningCLI(GAN, MNISTDataModule, args=arguments, seed_everything_default=3)
     assert cli.model.generator.model[0].out_features == 32
     assert cli.model.hparams["seed"] == cli.datamodule.seed == 3
-    assert "train/d_loss" in (tmp_path / "lightning_logs/version_0/metrics.csv").read_text()
+    assert "train/d_loss" in (tmp_path / "lightning_logs/version_0/metrics.csv").read_text(encoding="utf-8")
     generate_from(next(tmp_path.rglob("*.ckpt")))
 
 
@@ -344,12 +344,12 @@ def test_no_private_attribute_of_lightning_is_touched() -> None:
     root = Path(generate.__file__).parent
     files = [*root.glob("*.py"), *(root / "first_gan").rglob("*.py"), *(root / "networks").glob("*.py")]
     for path in files:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
                 owner = ast.unparse(node.value)
                 assert owner in ("self", "os"), f"{path.name}: {owner}.{node.attr}"
-        assert "fit_loop.epoch_loop" not in path.read_text()
+        assert "fit_loop.epoch_loop" not in path.read_text(encoding="utf-8")
 
 
 class Tutorial(LightningModule):
@@ -429,7 +429,7 @@ def test_the_callbacks_serve_a_foreign_gan(
     assert "nan" not in health.diagnosis.answers["convergence"].answer  # its losses arrived, under their own names
     assert "train/d_accuracy is not logged" in health.diagnosis.answers["d_dominance"].answer
     assert (tmp_path / "summary.json").is_file()
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "too early to tell" in page
     assert "Is it copying?" in page
     assert "Verdict after epoch 1: too early to tell" in capsys.readouterr().out
@@ -459,6 +459,8 @@ def test_the_package_is_installed_alone_and_works_from_another_folder(tmp_path: 
     script += "from first_gan.report import page; assert (page.HERE / 'templates/report.html').is_file(); "
     script += "print(first_gan.__file__, shipped('mnist').sha256)"
     environment = {**os.environ, "PYTHONPATH": str(target)}
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     assert str(target) in done.stdout

@@ -177,7 +177,7 @@ def test_evaluate_tells_the_trained_weights_from_their_average(
     monkeypatch.setattr(evaluate, "sample_count", lambda *_: 300)
     path = Path(shutil.copy(trained_run / run_folder.LAST, tmp_path / "copy.ckpt"))
     assert evaluate.main([str(path), "--data_dir", str(images_dir)]) == 0
-    scores = json.loads((tmp_path / "copy.evaluation.json").read_text())["scores"]
+    scores = json.loads((tmp_path / "copy.evaluation.json").read_text(encoding="utf-8"))["scores"]
     checkpoint = checkpoints.load_checkpoint(path)
     gan = checkpoints.load_gan(path, checkpoint, GAN)
     data, _, _ = images_of(path, checkpoint, str(images_dir))
@@ -209,7 +209,7 @@ def test_the_report_looks_for_copies_among_the_images_that_are_trained_on(
     sample = GAN.sample
     monkeypatch.setattr(GAN, "sample", lambda self, z, *by: copies if len(z) == 16 else sample(self, z, *by))
     run(*small)
-    record = json.loads((FOLDER / run_folder.RECORD).read_text())
+    record = json.loads((FOLDER / run_folder.RECORD).read_text(encoding="utf-8"))
     assert record["distances"] == [0.0] * 16
     assert record["real_distance"] > 1
     assert len(record["classes"]) == len(record["class_names"]) == 10

@@ -182,9 +182,9 @@ def test_an_instance_trains_and_is_given_again_when_loaded(tmp_path: Path) -> No
 def test_dcgan_trains_resumes_is_drawn_from_and_reported(run: Run, small: list[str]) -> None:
     code, _, err = run(*small, *DCGAN, *NARROW, "--model.ema_decay", "0.9", "--model.r1", "0.1")
     assert (code, err) == (0, "")
-    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
     assert config["model"]["generator"] == {"class_path": "networks.dcgan.Generator", "init_args": {"width": 4}}
-    assert (FOLDER / "report.html").read_text().count("networks.dcgan.Generator") >= 1
+    assert (FOLDER / "report.html").read_text(encoding="utf-8").count("networks.dcgan.Generator") >= 1
     code, _, err = run("--ckpt_path", "last", "--model.generator.width", "8", "--max_epochs", "3")
     assert code == 2
     assert "--model.generator.width was 4, is 8 now" in err
@@ -202,7 +202,8 @@ def test_a_network_with_dropout_is_resumed_exactly(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n\n\nclass D(nn.Sequential):\n    def __init__(self, image_shape):\n"
-        "        super().__init__(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784, 1))\n"
+        "        super().__init__(nn.Flatten(), nn.Dropout(0.3), nn.Linear(784, 1))\n",
+        encoding="utf-8",
     )
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     named = ["--model.discriminator", "mine.D"]
@@ -258,7 +259,7 @@ def test_a_crafted_checkpoint_imports_nothing(
     run(*small)
     for trap in ("trap.py", "networks/trap.py"):
         (tmp_path / trap).parent.mkdir(exist_ok=True)
-        (tmp_path / trap).write_text("from pathlib import Path\nPath('sprung').touch()\n")
+        (tmp_path / trap).write_text("from pathlib import Path\nPath('sprung').touch()\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     path = crafted(FOLDER / run_folder.LAST, class_path, FOLDER / "checkpoints/crafted.ckpt")
     capsys.readouterr()
@@ -276,14 +277,16 @@ def test_a_crafted_checkpoint_imports_nothing(
 
 def test_a_package_of_the_same_name_elsewhere_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "networks").mkdir()
-    (tmp_path / "networks/__init__.py").write_text("")
-    (tmp_path / "networks/dcgan.py").write_text("print('SPRUNG')\nclass Generator: pass\n")
+    (tmp_path / "networks/__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / "networks/dcgan.py").write_text("print('SPRUNG')\nclass Generator: pass\n", encoding="utf-8")
     root = Path(gan_module.__file__).parent
     script = (
         f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; sys.path.append({str(root)!r}); from gan_module import GAN; "
     )
     script += "GAN(generator={'class_path': 'networks.dcgan.Generator'})"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, encoding="utf-8"
+    )
     assert "SPRUNG" not in done.stdout
     assert "is not imported from a file" in done.stderr
 
@@ -292,10 +295,10 @@ def test_a_runs_own_config_cannot_name_a_class_either(
     run: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(*small)
-    (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\n")
+    (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    text = (FOLDER / "config.yaml").read_text()
-    (FOLDER / "config.yaml").write_text(text.replace("gan_module.Generator", "trap.Generator"))
+    text = (FOLDER / "config.yaml").read_text(encoding="utf-8")
+    (FOLDER / "config.yaml").write_text(text.replace("gan_module.Generator", "trap.Generator"), encoding="utf-8")
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
     assert code == 2
     assert "--model.generator: trap.Generator is not a class of gan_module.py or networks/" in err
@@ -310,18 +313,20 @@ def test_no_other_option_of_a_runs_files_names_a_class(
     run: Run, small: list[str], option: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(*small)
-    (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\nclass X: pass\n")
+    (tmp_path / "trap.py").write_text(
+        "from pathlib import Path\nPath('sprung').touch()\nclass X: pass\n", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     named = {"class": {"class_path": "trap.X"}, "path": "trap.X", "list": [{"class_path": "trap.X"}]}[form]
     last, config = FOLDER / run_folder.LAST, (FOLDER / "config.yaml")
-    checkpoint, text = torch.load(last, weights_only=True), config.read_text()
+    checkpoint, text = torch.load(last, weights_only=True), config.read_text(encoding="utf-8")
     torch.save(checkpoint | {"options": checkpoint["options"] | {option: named}}, last)
     codes = [run("--ckpt_path", "last", "--max_epochs", "3")]
     torch.save(checkpoint, last)
     options = yaml.safe_load(text)
     group, _, name = option.rpartition(".")
     (options[group] if group else options)[name] = named
-    config.write_text(text.splitlines()[0] + "\n" + yaml.safe_dump(options))
+    config.write_text(text.splitlines()[0] + "\n" + yaml.safe_dump(options), encoding="utf-8")
     codes.append(run("--ckpt_path", "last", "--max_epochs", "3"))
     assert not Path("sprung").exists()
     assert "trap" not in sys.modules

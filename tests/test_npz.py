@@ -133,7 +133,7 @@ def test_what_is_no_npz_file_is_said() -> None:
         read_npz(Path("nowhere.npz"))
     with pytest.raises(DataError, match="is a folder"):
         read_npz(Path())
-    PATH.write_text("text")
+    PATH.write_text("text", encoding="utf-8")
     with pytest.raises(DataError, match="damaged or not an"):
         read_npz(PATH)
     saved(images=PIXELS)

@@ -50,9 +50,9 @@ def test_a_folder_of_classes_is_trained_on_scored_drawn_from_and_reported(run: R
     assert " FCD " in out
     assert open_picture(FOLDER / "samples/epoch_0001.png", 1000).mode == "RGB"  # type: ignore[union-attr]
     assert Image.open(FOLDER / "samples/real.png").size == (8 * 18 + 2, 8 * 18 + 2)
-    page = (FOLDER / "report.html").read_text()
+    page = (FOLDER / "report.html").read_text(encoding="utf-8")
     assert "Is it copying?" in page
-    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
     assert (config["data"]["train_rows"], config["data"]["image_size"]) == (648, 16)
     assert generate.main([str(FOLDER / run_folder.LAST), "--digit", "1", "--num", "4", "--out", "ones.png"]) == 0
     assert Image.open("ones.png").mode == "RGB"
@@ -70,7 +70,7 @@ def test_images_without_labels_are_trained_on_without_scores(run: Run) -> None:
     row = run_folder.read_metrics(FOLDER)[-1]
     assert row["train/diversity"] > 0
     assert "val/fcd" not in row
-    assert "no labels" in (FOLDER / "report.html").read_text()
+    assert "no labels" in (FOLDER / "report.html").read_text(encoding="utf-8")
     assert not (FOLDER / "checkpoints/best.ckpt").exists()
 
 

@@ -44,7 +44,7 @@ def test_class_folders_at_any_depth_are_mixed_in_an_order_that_never_changes(tmp
     (tmp_path / "dogs/deep/deeper").mkdir(parents=True)
     gray(77).save(tmp_path / "dogs/deep/deeper/last.png")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "empty/notes.txt").write_text("no picture")
+    (tmp_path / "empty/notes.txt").write_text("no picture", encoding="utf-8")
     torch.manual_seed(1)
     data = read_folder(tmp_path)
     assert (data.classes, data.shape, len(data.train), len(data.test)) == (("cats", "dogs"), (1, SIDE, SIDE), 55, 6)
@@ -192,7 +192,7 @@ def test_too_few_or_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[st
     fill(tmp_path, 19)
     with pytest.raises(DataError, match="holds 19 pictures that can be read, and 20 are the fewest"):
         read_folder(tmp_path, SIDE)
-    (tmp_path / "19.png").write_text("broken")
+    (tmp_path / "19.png").write_text("broken", encoding="utf-8")
     with pytest.raises(DataError, match="holds 19 pictures"):
         read_folder(tmp_path)
     (tmp_path / "none").mkdir()

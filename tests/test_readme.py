@@ -18,7 +18,7 @@ from first_gan.report.__main__ import main as reporting_main
 from tests.conftest import UNREACHABLE
 
 ROOT = Path(train.__file__).parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def commands() -> list[list[str]]:
@@ -87,10 +87,14 @@ def test_every_command_that_draws_or_reports_works(argv: list[str], trained_run:
 
 
 def test_quickstart_is_the_best_recipe_for_fewer_epochs_on_what_can_be_had() -> None:
-    quick, best = (yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text()) for name in ("quickstart", "best"))
+    quick, best = (
+        yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text(encoding="utf-8")) for name in ("quickstart", "best")
+    )
     assert quick == {"data": {"dataset": "auto"}, "max_epochs": 8}
     assert best["max_epochs"] == 50
-    assert "--config configs/best.yaml --config configs/quickstart.yaml" in (ROOT / "Makefile").read_text()
+    assert "--config configs/best.yaml --config configs/quickstart.yaml" in (ROOT / "Makefile").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_links_and_pictures_of_the_readme_exist() -> None:
@@ -107,7 +111,7 @@ def test_links_and_pictures_of_the_readme_exist() -> None:
 
 
 def test_requirements_are_what_train_imports() -> None:
-    names = set(re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    names = set(re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE))
     card = {"torch", "torchvision", "pytorch-lightning", "tensorboard", "matplotlib"}
     assert names - card == {"jsonargparse", "rich", "filelock", "torchmetrics", "Jinja2", "pillow", "PyYAML"}
     assert card <= names
@@ -119,7 +123,9 @@ def test_an_unreachable_index_is_said_plainly_and_nothing_is_marked_installed(tm
         shutil.copy(ROOT / name, tmp_path)
     pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": UNREACHABLE, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "MAKE"))} | pip
-    done = subprocess.run(["make", "train"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "train"], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.returncode == 2
     assert "the package index cannot be reached" in done.stderr
     assert not (tmp_path / ".venv/.installed").exists()

@@ -46,7 +46,7 @@ def test_a_run_of_500_epochs_of_noise_fits_and_keeps_its_first_best_and_last_gri
     rows[332]["val/fcd"] = 1.0
     write_rows(FOLDER, rows)
     assert main([str(FOLDER)]) == 0
-    page = (FOLDER / REPORT).read_text()
+    page = (FOLDER / REPORT).read_text(encoding="utf-8")
     assert len(page.encode()) < 3 * 1024 * 1024
     epochs = [frame["epoch"] for frame in data_of(page)["frames"]]
     assert len(epochs) == pictures.MOST_FRAMES
@@ -67,8 +67,8 @@ def test_thinned_is_even_and_keeps_what_it_must(count: int) -> None:
 
 
 def test_the_page_says_what_summary_json_says_and_more(trained_run: Path) -> None:
-    page = html.unescape((trained_run / REPORT).read_text())
-    summary = json.loads((trained_run / SUMMARY).read_text())
+    page = html.unescape((trained_run / REPORT).read_text(encoding="utf-8"))
+    summary = json.loads((trained_run / SUMMARY).read_text(encoding="utf-8"))
     assert f"<strong>{summary['verdict']}</strong>" in page
     assert f"confidence {summary['confidence']}" in page
     assert all(f"<p>{answer['answer']}</p>" in page for answer in summary["answers"].values())
@@ -95,7 +95,7 @@ def test_the_page_says_what_summary_json_says_and_more(trained_run: Path) -> Non
 
 
 def test_the_page_needs_no_network(trained_run: Path) -> None:
-    page = (trained_run / REPORT).read_text()
+    page = (trained_run / REPORT).read_text(encoding="utf-8")
     assert re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:)[^"'>\s]*//""", page) == []
     assert "default-src 'none'" in page
     assert "Permission is hereby granted" in page  # uPlot's licence
@@ -162,7 +162,7 @@ def test_the_resume_command_resumes(trained_run: Path) -> None:
     assert line is not None
     argv = shlex.split(html.unescape(line[1]).split("train.py ")[1])
     assert train.main(argv) == 0
-    assert "4 epochs, 40 updates" in (FOLDER / REPORT).read_text()
+    assert "4 epochs, 40 updates" in (FOLDER / REPORT).read_text(encoding="utf-8")
 
 
 def test_a_run_that_was_resumed_and_goes_on_does_not_show_its_old_ending(trained_run: Path) -> None:
@@ -198,12 +198,14 @@ def test_html_in_a_value_is_escaped() -> None:
 
 def test_broken_lines_are_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     make_run(FOLDER)
-    lines = (FOLDER / "metrics.csv").read_text().splitlines()
+    lines = (FOLDER / "metrics.csv").read_text(encoding="utf-8").splitlines()
     lines[2] = "938,1,half a line"
-    (FOLDER / "metrics.csv").write_text("\n".join([*lines, "\x00\udcff,,".encode("utf-8", "replace").decode(), ""]))
+    (FOLDER / "metrics.csv").write_text(
+        "\n".join([*lines, "\x00\udcff,,".encode("utf-8", "replace").decode(), ""]), encoding="utf-8"
+    )
     assert main([str(FOLDER)]) == 0
     assert "2 broken lines of metrics.csv left out: 3, 6" in capsys.readouterr().err
-    page = (FOLDER / REPORT).read_text()
+    page = (FOLDER / REPORT).read_text(encoding="utf-8")
     assert "2 broken lines of metrics.csv left out: 3, 6" in page
     assert data_of(page)["charts"][0]["x"] == [469, 1407, 1876]
 
@@ -213,16 +215,16 @@ def test_broken_pictures_and_a_broken_record_are_left_out() -> None:
     (FOLDER / "samples/epoch_0002.png").write_bytes(b"no picture")
     for name in (RECORD, NEAREST):
         (FOLDER / name).parent.mkdir(exist_ok=True)
-        (FOLDER / name).write_text('{"epoch": "many"}')
+        (FOLDER / name).write_text('{"epoch": "many"}', encoding="utf-8")
     assert [frame["epoch"] for frame in data_of(report_of(FOLDER))["frames"]] == [0, 1, 3, 4]
 
 
 @pytest.mark.parametrize("record", ["NaN", "Infinity", "1e999", "[" * 100_000, '"much"'])
 def test_a_record_of_other_values_is_as_good_as_none(record: str, trained_run: Path) -> None:
     shutil.copytree(trained_run, FOLDER)
-    whole = json.loads((FOLDER / RECORD).read_text())
+    whole = json.loads((FOLDER / RECORD).read_text(encoding="utf-8"))
     for name in whole:
-        (FOLDER / RECORD).write_text(json.dumps(whole | {name: "X"}).replace('"X"', record))
+        (FOLDER / RECORD).write_text(json.dumps(whole | {name: "X"}).replace('"X"', record), encoding="utf-8")
         assert Record.read(FOLDER / RECORD) is None
 
 
@@ -258,7 +260,7 @@ def test_a_comparison_shows_each_run_and_only_the_options_that_differ(capsys: py
     for folder, lr in zip(folders, (2e-4, 1e-3, 1e-1), strict=True):
         make_run(folder, history="lesson_seed_0" if lr < 0.1 else "lr_1e-1_seed_0", lr=lr, latent_dim=100)
     assert main([*map(str, folders), "--out", "three.html"]) == 0
-    page = Path("three.html").read_text()
+    page = Path("three.html").read_text(encoding="utf-8")
     table = page.split("Options that differ")[1].split("</table>")[0]
     assert re.findall(r"--([\w.]+)", table) == ["model.lr"]
     assert re.findall(r"<td>(.*?)</td>", table) == ["0.0002", "0.001", "0.1"]
@@ -294,13 +296,19 @@ def test_runs_are_named_by_what_tells_them_apart(paths: list[str], names: list[s
     ("spoil", "words"),
     [
         (lambda: shutil.rmtree(FOLDER), "is not a run folder"),
-        (lambda: (FOLDER / "config.yaml").write_text("lr: 1\n"), "is not a run folder"),
-        (lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\ndata: ["), "config.yaml is broken"),
+        (lambda: (FOLDER / "config.yaml").write_text("lr: 1\n", encoding="utf-8"), "is not a run folder"),
+        (
+            lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\ndata: [", encoding="utf-8"),
+            "config.yaml is broken",
+        ),
         (lambda: (FOLDER / "config.yaml").write_bytes(b"\xff\xfe"), "config.yaml is broken"),
-        (lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nmax_epochs: 2020-01-01"), "holds values that"),
+        (
+            lambda: (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nmax_epochs: 2020-01-01", encoding="utf-8"),
+            "holds values that",
+        ),
         (lambda: (FOLDER / "metrics.csv").unlink(), "has no epoch yet"),
-        (lambda: (FOLDER / "metrics.csv").write_text("step,epoch\nx,y\n"), "has no epoch yet"),
-        (lambda: (FOLDER / "metrics.csv").write_text(""), "has no epoch yet"),
+        (lambda: (FOLDER / "metrics.csv").write_text("step,epoch\nx,y\n", encoding="utf-8"), "has no epoch yet"),
+        (lambda: (FOLDER / "metrics.csv").write_text("", encoding="utf-8"), "has no epoch yet"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -326,8 +334,8 @@ def test_a_name_that_no_file_can_have_is_bad_input(capsys: pytest.CaptureFixture
 def test_odd_options_are_shown_as_they_are(value: str) -> None:
     shown = {"null": "all", "60000": "60,000"}.get(value, html.escape(value))
     make_run(FOLDER)
-    text = (FOLDER / "config.yaml").read_text().replace("train_rows: 60000", f"train_rows: {value}")
-    (FOLDER / "config.yaml").write_text(text)
+    text = (FOLDER / "config.yaml").read_text(encoding="utf-8").replace("train_rows: 60000", f"train_rows: {value}")
+    (FOLDER / "config.yaml").write_text(text, encoding="utf-8")
     assert f"mnist, {shown} images" in report_of(FOLDER)
 
 
@@ -386,7 +394,7 @@ def test_nearest_images_and_distances_are_those_of_all_training_images(trained_r
 
 def test_a_config_of_another_shape_is_reported_as_it_is() -> None:
     make_run(FOLDER)
-    (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nonly words\n")
+    (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nonly words\n", encoding="utf-8")
     assert "only words" in report_of(FOLDER)
 
 

@@ -86,17 +86,17 @@ def test_classes_are_shown_by_name_with_their_shares(number: int) -> None:
 def test_classes_without_names_have_their_numbers() -> None:
     make_run(FOLDER)
     end_run(FOLDER, "abcd")
-    kept = json.loads((FOLDER / RECORD).read_text())
+    kept = json.loads((FOLDER / RECORD).read_text(encoding="utf-8"))
     assert kept["class_names"] == ["a", "b", "c", "d"]
     for names in ([], ["of", "another", "run"]):
-        (FOLDER / RECORD).write_text(json.dumps(kept | {"class_names": names}))
+        (FOLDER / RECORD).write_text(json.dumps(kept | {"class_names": names}), encoding="utf-8")
         assert re.findall(r"<b>(.*?)</b>", section_of(report_of(FOLDER), "classes")) == ["0", "1", "2", "3"]
     del kept["class_names"]  # as earlier versions wrote it
-    (FOLDER / RECORD).write_text(json.dumps(kept))
+    (FOLDER / RECORD).write_text(json.dumps(kept), encoding="utf-8")
     record = Record.read(FOLDER / RECORD)
     assert record is not None
     assert record.class_names == []
-    (FOLDER / RECORD).write_text(json.dumps(kept | {"class_names": ["a", 1]}))
+    (FOLDER / RECORD).write_text(json.dumps(kept | {"class_names": ["a", 1]}), encoding="utf-8")
     assert Record.read(FOLDER / RECORD) is None
 
 

@@ -20,7 +20,10 @@ def test_resuming_takes_the_runs_own_options_and_folder(run: Run, small: list[st
     assert (code, err) == (0, "")
     assert "resumed after 20 updates" in out
     assert [path.name for path in Path("logs/lightning_logs").iterdir()] == ["version_0"]
-    assert yaml.safe_load(Path("logs/lightning_logs/version_0/config.yaml").read_text())["model"]["lr"] == 1e-3
+    assert (
+        yaml.safe_load(Path("logs/lightning_logs/version_0/config.yaml").read_text(encoding="utf-8"))["model"]["lr"]
+        == 1e-3
+    )
     assert steps(Path("logs/lightning_logs/version_0"), "samples/generated") == [0, 10, 20, 30]
 
 
@@ -34,13 +37,13 @@ def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) 
 
 
 def test_last_is_looked_for_where_a_typed_config_says(run: Run, small: list[str]) -> None:
-    Path("c.yaml").write_text("default_root_dir: elsewhere\n")
+    Path("c.yaml").write_text("default_root_dir: elsewhere\n", encoding="utf-8")
     run(*small)
     run(*small, "--config", "c.yaml")
     code, out, err = run("--config", "c.yaml", "--ckpt_path", "last", "--max_epochs", "3")
     assert (code, err) == (0, "")
     assert "elsewhere/lightning_logs/version_0, resumed" in out
-    Path("d.yaml").write_text("ckpt_path: last\n")
+    Path("d.yaml").write_text("ckpt_path: last\n", encoding="utf-8")
     assert "resumed after 20 updates" in run("--config", "d.yaml", "--max_epochs", "3")[1]
 
 
@@ -86,15 +89,15 @@ def test_an_epoch_that_max_steps_cut_short_is_trained_again(run: Run, small: lis
 def test_a_checkpoint_copied_out_of_its_run_brings_its_options(run: Run, small: list[str], tmp_path: Path) -> None:
     run(*small, "--model.lr", "1e-3")
     (tmp_path / "mine").mkdir()
-    (tmp_path / "config.yaml").write_text("not: ours\n")
+    (tmp_path / "config.yaml").write_text("not: ours\n", encoding="utf-8")
     shutil.copy(FOLDER / "checkpoints/last.ckpt", tmp_path / "mine/copy.ckpt")
     data = ["--data.data_dir", small[1]]
     code, out, err = run("--ckpt_path", "mine/copy.ckpt", "--max_epochs", "3", *data)
     assert (code, err) == (0, "")
     assert "lightning_logs/version_1, resumed after 20 updates" in out
-    config = yaml.safe_load(Path("lightning_logs/version_1/config.yaml").read_text())
+    config = yaml.safe_load(Path("lightning_logs/version_1/config.yaml").read_text(encoding="utf-8"))
     assert (config["model"]["lr"], config["data"]["batch_size"], config["ckpt_path"]) == (1e-3, 64, None)
-    assert (tmp_path / "config.yaml").read_text() == "not: ours\n"
+    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "not: ours\n"
 
 
 def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: Run, small: list[str]) -> None:
@@ -127,7 +130,7 @@ def _truncated(path: Path) -> None:
 
 
 def _no_checkpoint(path: Path) -> None:
-    path.write_text("not a checkpoint")
+    path.write_text("not a checkpoint", encoding="utf-8")
 
 
 def _pickled(path: Path) -> None:
@@ -169,7 +172,7 @@ def test_spoilt_checkpoints_are_refused(run: Run, small: list[str], spoil: Calla
 @pytest.mark.parametrize("line", ["x,y", "1", "7,0" + ",0.5" * 50])
 def test_a_broken_line_of_metrics_is_named_and_nothing_is_lost(run: Run, small: list[str], line: str) -> None:
     run(*small)
-    with (FOLDER / "metrics.csv").open("a") as file:
+    with (FOLDER / "metrics.csv").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     before = (FOLDER / "metrics.csv").read_bytes()
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")

@@ -66,9 +66,9 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str]) -> None
         *samples,
     }
     assert Image.open(FOLDER / "samples/epoch_0002.png").size == (242, 242)
-    config = yaml.safe_load((FOLDER / "config.yaml").read_text())
+    config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
     assert (config["model"]["ema_decay"], config["data"]["train_rows"], config["max_epochs"]) == (0.9, 600, 2)
-    assert f"torch {torch.__version__.split('+')[0]}" in (FOLDER / "config.yaml").read_text()
+    assert f"torch {torch.__version__.split('+')[0]}" in (FOLDER / "config.yaml").read_text(encoding="utf-8")
     checkpoint = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 40
     assert any(name.startswith("ema.") for name in checkpoint["state_dict"])
@@ -153,7 +153,7 @@ def test_drawing_samples_changes_nothing_that_is_learned(
 @pytest.mark.parametrize("value", ["true", "1"])
 def test_fast_dev_run_of_every_config_keeps_nothing(run: Run, images_dir: Path, config: Path, value: str) -> None:
     data = ["--data.data_dir", str(images_dir)]
-    if yaml.safe_load(config.read_text())["data"]["dataset"] == "digits":
+    if yaml.safe_load(config.read_text(encoding="utf-8"))["data"]["dataset"] == "digits":
         data += ["--data.dataset", "mnist"]  # rendering is tested elsewhere
     code, out, err = run("--config", str(config), "--fast_dev_run", value, "--accelerator", "cpu", *data)
     assert (code, err) == (0, "")
@@ -163,7 +163,7 @@ def test_fast_dev_run_of_every_config_keeps_nothing(run: Run, images_dir: Path, 
 
 def test_fast_dev_run_with_auto_and_no_network_renders_digits_and_shouts(tmp_path: Path) -> None:
     command = [sys.executable, train.__file__, "--data.dataset", "auto", "--fast_dev_run", "true"]
-    done = subprocess.run(command, env=offline(), capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(command, env=offline(), capture_output=True, text=True, cwd=tmp_path, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "BUILT-IN DIGITS" in done.stderr
     assert "NOT MNIST" in done.stderr
@@ -297,7 +297,7 @@ def test_file_size_limit_in_a_real_process(small: list[str], tmp_path: Path) -> 
     limit += "runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", limit, train.__file__, "--ckpt_path", "last", "--max_epochs", "3"]
     environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parent)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, encoding="utf-8")
     assert done.returncode == 2, done.stderr
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
@@ -307,7 +307,9 @@ def test_file_size_limit_in_a_real_process(small: list[str], tmp_path: Path) -> 
 
 def test_two_runs_started_at_once_get_two_folders(small: list[str], tmp_path: Path) -> None:
     command = [sys.executable, train.__file__, *small]
-    runs = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    runs = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, encoding="utf-8") for _ in range(2)
+    ]
     assert [process.communicate()[0] and process.returncode for process in runs] == [0, 0]
     for number in range(2):
         rows = run_folder.read_metrics(tmp_path / f"lightning_logs/version_{number}")
@@ -316,6 +318,6 @@ def test_two_runs_started_at_once_get_two_folders(small: list[str], tmp_path: Pa
 
 def test_metrics_csv_is_plain(run: Run, small: list[str]) -> None:
     run(*small)
-    header = (FOLDER / "metrics.csv").read_text().splitlines()[0].split(",")
+    header = (FOLDER / "metrics.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
     assert header[:2] == ["step", "epoch"]
     assert json.dumps(run_folder.read_metrics(FOLDER)[0])
