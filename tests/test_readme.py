@@ -119,9 +119,9 @@ def test_requirements_are_what_train_imports() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_an_unreachable_index_is_said_plainly_and_nothing_is_marked_installed(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements-onnx.txt"):
+    for name in ("Makefile", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
-    pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": UNREACHABLE, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
+    pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": UNREACHABLE, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"} | {"UV_DEFAULT_INDEX": UNREACHABLE}
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "MAKE"))} | pip
     done = subprocess.run(
         ["make", "train"], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8"
