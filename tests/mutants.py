@@ -22,7 +22,8 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 ROOT = Path(__file__).parents[1]
 LIST = Path(__file__).with_suffix(".yaml")
-FORKS = multiprocessing.get_context("forkserver")  # whose loaded libraries each child shares: half of a run's time
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # spawn: Windows
+FORKS = multiprocessing.get_context(START)  # a forkserver's children share its loaded libraries: half of a run's time
 FORKS.set_forkserver_preload(
     ["pytest", "pytorch_lightning.cli", "torchmetrics.image.fid", "torchvision", "matplotlib.figure"]
 )

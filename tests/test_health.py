@@ -107,6 +107,7 @@ def test_a_loss_that_is_no_number_gets_the_same_ending(run: Run, small: list[str
     assert all(answer["answer"] and "nan" not in answer["answer"] for answer in summary()["answers"].values())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 def test_ctrl_c_gets_the_same_ending(images_dir: Path, tmp_path: Path) -> None:
     options = ["--data.data_dir", str(images_dir), "--data.train_rows", "2000", "--quality.every_n_epochs", "0"]
     command = [

@@ -158,7 +158,8 @@ def make(tmp_path: Path):
     def program(path: Path, code: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
-            f'#!/bin/sh\necho "{path.name} $*, index <$UV_DEFAULT_INDEX>, MNIST <$MNIST_DIR>" >> "{tmp_path}/said"\nexit {code}\n'
+            f'#!/bin/sh\necho "{path.name} $*, index <$UV_DEFAULT_INDEX>, MNIST <$MNIST_DIR>" >> "{tmp_path}/said"\nexit {code}\n',
+            encoding="utf-8",
         )
         path.chmod(0o755)
 
@@ -172,9 +173,14 @@ def make(tmp_path: Path):
         path = f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}"
         command = ["make", *argv, f"PYTHON={sys.executable}"]
         done = subprocess.run(
-            command, cwd=tmp_path, env=without | {"PATH": path} | extra, capture_output=True, text=True
+            command,
+            cwd=tmp_path,
+            env=without | {"PATH": path} | extra,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
         )
-        done.args = (tmp_path / "said").read_text().splitlines()
+        done.args = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
         return done
 
     return call
