@@ -72,6 +72,8 @@ def test_a_dot_instead_of_a_dash_and_a_folder_for_each_file(four: dict[str, Path
 def test_the_folder_above_if_it_holds_them_once(four: dict[str, Path], tmp_path: Path) -> None:
     lay(four, tmp_path / "d/mnist-files")
     (tmp_path / "d/notes").mkdir()
+    for other in ("Fashion-MNIST", "emnist_digits", "KMNIST"):
+        lay(four, tmp_path / "d" / other)
     assert found(tmp_path / "d") == {name: path.resolve() for name, path in four.items()}
     lay(four, tmp_path / "d/copy")
     with pytest.raises(DataError, match=r"both .*copy and .*mnist-files hold the four files; name one"):

@@ -63,17 +63,23 @@ def find(data_dir: Path, dataset: str) -> dict[str, Path] | None:
             )
         if found:
             return found
-    return None if dataset == "digits" else _files_below(data_dir)
+    return None if dataset == "digits" else _files_below(data_dir, dataset)
 
 
-def _files_below(folder: Path) -> dict[str, Path] | None:
-    """The four files, of the one folder directly below that has them all; those of other datasets are not looked into."""
-    below = [path for path in _entries(folder) if path.is_dir() and path.name not in FOLDERS.values()]
+def _files_below(folder: Path, dataset: str) -> dict[str, Path] | None:
+    """The four files, of the one folder directly below that has them all; where a name says another dataset is not looked."""
+    below = [path for path in _entries(folder) if path.is_dir() and not _says_another(path.name, dataset)]
     whole = [found for path in below if len(found := _files_in(path)) == len(FILES)]
     if len(whole) > 1:
         names = " and ".join(str(found[TRAIN_IMAGES].parent) for found in whole)
         raise DataError(f"both {names} hold the four files; name one of them by --data.data_dir")
     return whole[0] if whole else None
+
+
+def _says_another(name: str, dataset: str) -> bool:
+    """Whether a folder's name, as `Fashion-MNIST` or `emnist_letters`, says that another dataset is in it."""
+    word = next((word for word in ("fashion", "kmnist", "emnist", "qmnist", "digits") if word in name.lower()), "")
+    return bool(word) and not dataset.startswith(word)
 
 
 def _files_in(folder: Path) -> dict[str, Path]:
