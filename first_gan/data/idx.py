@@ -11,11 +11,9 @@ from torch import Tensor
 
 from first_gan.data import (
     FILES,
-    FOLDERS,
     TEST_IMAGES,
     TEST_LABELS,
     TEST_ROWS,
-    TORCHVISION,
     TRAIN_IMAGES,
     TRAIN_LABELS,
     TRAIN_ROWS,
@@ -33,29 +31,25 @@ SHAPES = {
 
 
 def find(data_dir: Path, dataset: str) -> dict[str, Path] | None:
-    """The four files of `dataset`, gzipped or not, by any of their usual names (see `_files_in`).
-
-    They may lie in `data_dir` itself, in torchvision's layout (`MNIST/raw` below it, or `raw` where `MNIST` is named), or in a
-    folder below it, if no other has them too.
+    """The four files of `dataset` under `data_dir`: in torchvision's layout or in the folder itself, gzipped or not.
 
     Returns:
         File name to path, or None where there is none of the four.
 
     Raises:
-        DataError: Some of the four are there and some are not, they are another dataset's, several folders have them, or a
-            folder cannot be read.
+        DataError: Some of the four are there and some are not, or the folder cannot be read.
     """
-    folders = [raw_folder(data_dir, dataset), data_dir / "raw" if data_dir.name == FOLDERS[dataset] else data_dir]
-    if dataset == "digits":  # ours are never mistaken for a folder of MNIST
-        del folders[1:]
-    others = [name for name in TORCHVISION if name != dataset and FOLDERS[name] in data_dir.parts[-2:]]
-    if others and (_files_in(data_dir) or _files_in(data_dir / "raw")):
-        raise DataError(
-            f"{data_dir} is where torchvision keeps {FOLDERS[others[0]]}, not {FOLDERS[dataset]}\n"
-            f"to train on it: --data.dataset {others[0]}"
-        )
+    folders = [raw_folder(data_dir, dataset)]
+    if dataset != "digits":  # ours are never mistaken for a folder of MNIST
+        folders.append(data_dir)
     for folder in folders:
-        found = _files_in(folder)
+        try:
+            present = {path.name for path in folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+        found = {name: folder / n for name in FILES for n in (name + ".gz", name) if n in present}
         missing = [name for name in FILES if name not in found]
         if found and missing:
             raise DataError(
@@ -63,50 +57,7 @@ def find(data_dir: Path, dataset: str) -> dict[str, Path] | None:
             )
         if found:
             return found
-    return None if dataset == "digits" else _files_below(data_dir, dataset)
-
-
-def _files_below(folder: Path, dataset: str) -> dict[str, Path] | None:
-    """The four files, of the one folder directly below that has them all; where a name says another dataset is not looked."""
-    below = [path for path in _entries(folder) if path.is_dir() and not _says_another(path.name, dataset)]
-    whole = [found for path in below if len(found := _files_in(path)) == len(FILES)]
-    if len(whole) > 1:
-        names = " and ".join(str(found[TRAIN_IMAGES].parent) for found in whole)
-        raise DataError(f"both {names} hold the four files; name one of them by --data.data_dir")
-    return whole[0] if whole else None
-
-
-def _says_another(name: str, dataset: str) -> bool:
-    """Whether a folder's name, as `Fashion-MNIST` or `emnist_letters`, says that another dataset is in it."""
-    word = next((word for word in ("fashion", "kmnist", "emnist", "qmnist", "digits") if word in name.lower()), "")
-    return bool(word) and not dataset.startswith(word)
-
-
-def _files_in(folder: Path) -> dict[str, Path]:
-    """Those of the four files that are in a folder, by their name in `FILES`.
-
-    Besides the original's names: with a dot (`train-images.idx3-ubyte`), gzipped, and as some archives unpack, in a folder of
-    the file's own name.
-    """
-    present = {path.name: path for path in _entries(folder)}
-    found = {}
-    for name in FILES:
-        for spelling in (spelt + end for end in (".gz", "") for spelt in (name, name.replace("-idx", ".idx"))):
-            path = present.get(spelling)
-            for candidate in () if path is None else (path, path / spelling):
-                if candidate.is_file():
-                    found[name] = candidate
-    return found
-
-
-def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, sorted; nothing where there is none."""
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+    return None
 
 
 def read(path: Path, shape: tuple[int, ...]) -> Tensor:

@@ -15,7 +15,6 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
 from first_gan.data import FEWEST, SIDES, DataError, ImageSet, check_image_size, mixed, split
-from first_gan.data.elsewhere import hint
 
 LARGEST = 8 << 30  # bytes of all arrays, unpacked
 CHUNK = 1000  # images at a time
@@ -72,8 +71,7 @@ def _grouped(labels: Tensor) -> bool:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Those of the file's arrays that have one of our names."""
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "no file"
-        raise DataError(f"{path} is {what}; {hint(path) or 'name an .npz file by --data.data_dir'}")
+        raise DataError(f"{path} is {'a folder' if path.is_dir() else 'no file'}; name an .npz file by --data.data_dir")
     wanted = {name for pairs in (PLAIN, KERAS) for pair in pairs for name in pair}
     try:
         with zipfile.ZipFile(path) as archive:  # which never reads more of a member than it says here
@@ -91,8 +89,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise DataError(
                 f"{path} holds pickled Python objects, which could run code: refused, not loaded"
             ) from error
-        way = "" if path.suffix == ".npz" or not (there := hint(path)) else f"\n{there}"
-        raise DataError(f"{path} is damaged or not an .npz file{way}") from error
+        raise DataError(f"{path} is damaged or not an .npz file") from error
     if odd := [name for name, array in arrays.items() if not isinstance(array, np.ndarray) or array.ndim == 0]:
         raise DataError(f"{path} is damaged: {odd[0]} is no array")
     return arrays

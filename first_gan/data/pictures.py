@@ -24,10 +24,9 @@ from rich.progress import Progress
 from torch import Tensor
 
 from first_gan.data import FEWEST, SIDES, DataError, ImageSet, check_image_size, split
-from first_gan.data.elsewhere import PICTURES, hint
 from first_gan.run.folder import write_atomic
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+SUFFIXES, FORMATS = (".png", ".jpg", ".jpeg", ".webp"), ("PNG", "JPEG", "WEBP")
 GIANT = 100_000_000  # pixels
 NAMED = 5  # pictures left out that are named one by one
 LAYOUT = 1  # of the cache; another number makes old ones void
@@ -78,7 +77,7 @@ def read_folder(folder: Path, image_size: int | None = None) -> ImageSet:
     if len(decoded.names) < FEWEST:
         raise DataError(
             f"{folder} holds {len(decoded.names)} pictures that can be read, and {FEWEST} are the fewest to train on: "
-            "PNG, JPEG or WebP, in class folders or alone" + ("" if names or not (way := hint(folder)) else f"\n{way}")
+            f"PNG, JPEG or WebP, in class folders or alone"
         )
     if fresh:
         _keep(cache, signature, decoded)
@@ -96,13 +95,13 @@ def _candidates(folder: Path) -> list[str]:
 
     def refuse(error: OSError) -> None:
         raise DataError(
-            f"{error.filename} cannot be read: {error.strerror}; {hint(folder) or 'name a folder by --data.data_dir'}"
+            f"{error.filename} cannot be read: {error.strerror}; name a folder by --data.data_dir"
         ) from error
 
     names = []
     for root, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        pictures = (name for name in files if not name.startswith(".") and name.lower().endswith(PICTURES))
+        pictures = (name for name in files if not name.startswith(".") and name.lower().endswith(SUFFIXES))
         names += [(Path(root) / name).relative_to(folder).as_posix() for name in pictures]
     names.sort()
     alone = next((name for name in names if not _class(name)), None)

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
-from first_gan.run.cli import expand, shout
+from first_gan.run.cli import expand
 from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config, write_atomic
 from first_gan.run.names import CONTENTS
-from first_gan.scores.doubts import doubts
 from first_gan.scores.judge import fingerprint
 
 HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict}
@@ -204,8 +203,6 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
                 raise DataError(
                     f"the images at {place} are not those that the checkpoint was trained on: they have changed"
                 )
-            if doubt := doubts(dataset, data):
-                shout(f"NOT {FOLDERS[dataset].upper()}?", f"{doubt}\n(read from {place})")
             return data, dataset, place
     wanted = ({"folder": "folder of pictures", "npz": ".npz file"} | FOLDERS)[dataset]
     tried = f"no {wanted} in {', '.join(places)}" if places else f"nothing says where the {wanted} is"

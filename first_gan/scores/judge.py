@@ -10,7 +10,6 @@ Train and test one: `python -m first_gan.scores --dataset digits --out judge.pt`
 import hashlib
 import io
 import math
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -188,42 +187,25 @@ def judge_of(dataset: str, data: ImageSet, cache: Path) -> Judge:
     Args:
         dataset: One of `first_gan.data.sources.DATASETS`.
         data: Its images.
-        cache: Folder that keeps judges that are not shipped (see `first_gan.data.sources.cache_folder`); where it cannot be
-            written, torch's own cache (`torch.hub.get_dir()`) does.
+        cache: Folder that keeps judges that are not shipped (see `first_gan.data.sources.cache_folder`).
 
     Raises:
-        JudgeError: The images have no labels, the shipped weights are broken, or neither folder can be written.
+        JudgeError: The images have no labels, the shipped weights are broken, or the folder cannot be written.
     """
     if dataset in SHIPPED:
         return shipped(dataset)
     if len(data.classes) < 2:
         raise JudgeError("there is no judge without labels, and so no FCD and no other score that stands on one")
-    own = f"judge-{fingerprint(data)[:16]}.pt"
-    path = cache / (f"judge_{dataset}.pt" if dataset in FOLDERS else f".first-gan-{own}")
-    if path.is_file():
-        return load(path)
-    if not writable(cache):  # found out before minutes of training
-        path = Path(torch.hub.get_dir(), "first_gan", own)
-        if not path.is_file():
-            print(f"{cache} cannot be written, so the judge of {dataset} is kept at {path}", file=sys.stderr)
+    path = cache / (f"judge_{dataset}.pt" if dataset in FOLDERS else f".first-gan-judge-{fingerprint(data)[:16]}.pt")
     if not path.is_file():
-        if not writable(path.parent):
-            raise JudgeError(f"neither {cache} nor {path.parent} can be written, so no judge of {dataset} can be kept")
         try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=cache):  # before minutes of training, not after them
+                pass
             save(train_with_bar(dataset, data), path)
         except OSError as error:
-            raise JudgeError(f"{path.parent} cannot keep the judge of {dataset}: {error.strerror}") from error
+            raise JudgeError(f"{cache} cannot keep the judge of {dataset}: {error.strerror}") from error
     return load(path)
-
-
-def writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or it can be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
 
 
 def fingerprint(data: ImageSet) -> str:
