@@ -81,7 +81,8 @@ def test_other_datasets_get_a_judge_once(
     assert accuracy(judge, data.test, data.test_labels) > 0.8
     monkeypatch.setattr(judges, "train", None)  # a second training would fail
     assert judge_of("kmnist", data, tmp_path).sha256 == judge.sha256
-    (tmp_path / "judge_kmnist.pt").write_bytes(b"broken")
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(b"broken")
     with pytest.raises(JudgeError, match="remove it"):
         judge_of("kmnist", data, tmp_path)
 
@@ -101,7 +102,10 @@ def test_ones_own_images_of_any_size_get_a_judge_of_their_classes(
 
 
 @pytest.mark.usefixtures("quick")
-def test_changed_images_or_labels_get_a_new_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("dataset", ["npz", "kmnist"])  # the latter's files may have been others, and were replaced
+def test_changed_images_or_labels_get_a_new_judge(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = colours()
     trained = []
     train_once = judges.train_with_bar
@@ -115,10 +119,10 @@ def test_changed_images_or_labels_get_a_new_judge(tmp_path: Path, monkeypatch: p
     other_pixel[0, 0, 0, 0] ^= 1
     other_label[0] = 0 if other_label[0] else 1
     for changed in (data, replace(data, train=other_pixel), replace(data, train_labels=other_label), data):
-        judge_of("npz", changed, tmp_path)
+        judge_of(dataset, changed, tmp_path)
     assert len(trained) == 3
     assert all(path.name.startswith(".first-gan-judge-") for path in tmp_path.iterdir())
-    judge_of("npz", replace(data, test=data.test[:1], test_labels=data.test_labels[:1]), tmp_path)
+    judge_of(dataset, replace(data, test=data.test[:1], test_labels=data.test_labels[:1]), tmp_path)
     assert len(trained) == 3
 
 
@@ -129,12 +133,41 @@ def test_images_without_labels_have_no_judge(classes: tuple[str, ...], tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_keep_a_judge_is_said_before_training(
+@pytest.mark.usefixtures("quick")
+def test_a_judge_of_images_on_a_read_only_disk_is_kept_in_the_persons_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "disk").write_text("")  # in a file nothing can be made, not even by root
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    judge = judge_of("folder", colours(), tmp_path / "disk")
+    (kept,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    assert kept.parent == judges.user_cache()
+    said = f"{tmp_path / 'disk'} cannot be written, so the judge of folder is kept in {kept.parent}\n"
+    assert said in capsys.readouterr().err
+    monkeypatch.setattr(judges, "train", None)  # a second training would fail
+    assert judge_of("folder", colours(), tmp_path / "disk").sha256 == judge.sha256
+    assert said not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_judge_is_kept_beside_the_images_where_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    judge_of("folder", colours(), tmp_path / "images")
+    assert len(list((tmp_path / "images").iterdir())) == 1
+    assert not (tmp_path / "cache").exists()
+    assert "cannot be written" not in capsys.readouterr().err
+
+
+def test_that_no_folder_can_keep_a_judge_is_said_before_training(
     arrays: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judges, "train", None)
     (tmp_path / "file").write_text("")
-    with pytest.raises(JudgeError, match="cannot keep the judge of kmnist"):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
+    with pytest.raises(JudgeError, match=r"file cannot keep the judge of kmnist: .*first-gan cannot keep the judge"):
         judge_of("kmnist", digits(arrays), tmp_path / "file")
 
 

@@ -10,6 +10,7 @@ Train and test one: `python -m first_gan.scores --dataset digits --out judge.pt`
 import hashlib
 import io
 import math
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from first_gan.data import FOLDERS, ImageSet, ImageShape, scaled
+from first_gan.data import ImageSet, ImageShape, scaled
 
 FEATURES = 96
 SIDE = 32  # pixels: larger images are averaged down to it, so that a judge costs the same for all of them
@@ -187,25 +188,50 @@ def judge_of(dataset: str, data: ImageSet, cache: Path) -> Judge:
     Args:
         dataset: One of `first_gan.data.sources.DATASETS`.
         data: Its images.
-        cache: Folder that keeps judges that are not shipped (see `first_gan.data.sources.cache_folder`).
+        cache: Folder that keeps judges that are not shipped (see `first_gan.data.sources.cache_folder`); where it cannot be
+            written, as on a read-only disk, `user_cache` does, and stderr says so.
 
     Raises:
-        JudgeError: The images have no labels, the shipped weights are broken, or the folder cannot be written.
+        JudgeError: The images have no labels, the shipped weights are broken, or neither folder can be written.
     """
     if dataset in SHIPPED:
         return shipped(dataset)
     if len(data.classes) < 2:
         raise JudgeError("there is no judge without labels, and so no FCD and no other score that stands on one")
-    path = cache / (f"judge_{dataset}.pt" if dataset in FOLDERS else f".first-gan-judge-{fingerprint(data)[:16]}.pt")
-    if not path.is_file():
+    name = f".first-gan-judge-{fingerprint(data)[:16]}.pt"
+    folders = (cache, user_cache())
+    if kept := next((folder / name for folder in folders if (folder / name).is_file()), None):
+        return load(kept)
+    folder = _writable(dataset, *folders)  # known before minutes of training, not after them
+    try:
+        save(train_with_bar(dataset, data), folder / name)
+    except OSError as error:
+        raise JudgeError(f"{folder} cannot keep the judge of {dataset}: {error.strerror}") from error
+    if folder != cache:
+        print(f"{cache} cannot be written, so the judge of {dataset} is kept in {folder}", file=sys.stderr)
+    return load(folder / name)
+
+
+def user_cache() -> Path:
+    """The person's own cache folder: beside the weights that torch.hub keeps, so TORCH_HOME and XDG_CACHE_HOME decide."""
+    return Path(torch.hub.get_dir()) / "first-gan"
+
+
+def _writable(dataset: str, *folders: Path) -> Path:
+    """The first of the folders in which a file can be made.
+
+    Raises:
+        JudgeError: There is none.
+    """
+    reasons = []
+    for folder in folders:
         try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=cache):  # before minutes of training, not after them
-                pass
-            save(train_with_bar(dataset, data), path)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
         except OSError as error:
-            raise JudgeError(f"{cache} cannot keep the judge of {dataset}: {error.strerror}") from error
-    return load(path)
+            reasons.append(f"{folder} cannot keep the judge of {dataset}: {error.strerror}")
+    raise JudgeError("; ".join(reasons))
 
 
 def fingerprint(data: ImageSet) -> str:
