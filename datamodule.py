@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from first_gan.data import FOLDERS, TRAIN_ROWS, DataError, ImageSet, ImageShape, idx
+from first_gan.data import FOLDERS, TRAIN_ROWS, DataError, ImageSet, ImageShape, idx, places
 from first_gan.data.digits import make_digits
 from first_gan.data.download import download
 from first_gan.data.loader import EpochOrder, MinibatchLoader
@@ -27,8 +27,9 @@ class MNISTDataModule(LightningDataModule):
         dataset: mnist, fashion_mnist, kmnist (all three on disk or downloaded), digits (built in, needs no network), auto:
             mnist if it can be had, else digits, with a warning; folder: pictures, in subfolders by class or not; npz: a
             numpy file with images, and labels or not.
-        data_dir: Folder in torchvision's layout or with the four IDX files, gzipped or not; where downloads go. By
-            default the environment variable MNIST_DIR (mnist and auto alone), else `data`. Of folder and npz the place itself.
+        data_dir: Folder in torchvision's layout or with the four IDX files, gzipped or not, or a folder that holds such a
+            one; where downloads go, unless it holds something else. By default the environment variable MNIST_DIR (mnist and
+            auto alone), else `data`. Of folder and npz the place itself.
         batch_size: Images per minibatch and process; 1 to 60000.
         train_rows: How many rows of the training set are trained on, from the first; None for all.
         image_size: Side that pictures are scaled and cropped to, for folder and npz; 8 to 256; None leaves them as they are.
@@ -109,15 +110,16 @@ class MNISTDataModule(LightningDataModule):
             return
         if self.dataset == "digits":
             if idx.find(self.own_dir, "digits") is None:
+                places.check_free(self.own_dir, "digits")
                 make_digits(self.own_dir)
             return
         name = "mnist" if self.dataset == "auto" else self.dataset
         if idx.find(self.data_dir, name) is not None:
             return
         if self.data_dir_from == "MNIST_DIR":
-            raise DataError(
-                f"MNIST_DIR={self.data_dir} holds no MNIST files: point it to the four IDX files or unset it"
-            )
+            what = f"MNIST_DIR={self.data_dir} holds no MNIST files: point it to the four IDX files or unset it"
+            raise DataError(what + places.or_else(self.data_dir))
+        places.check_free(self.data_dir, name)
         try:
             download(self.data_dir, name, rounds=1 if self.dataset == "auto" else 2)
         except DataError as error:

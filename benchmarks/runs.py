@@ -1,11 +1,9 @@
 """Runs one timed program as a process of its own and reads its figures: seconds, counts, start-up, peak memory."""
 
 import argparse
-import gzip
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -129,8 +127,7 @@ def torchvision_layout(data_dir: str | None, to: str) -> str:
     raw = Path(to) / "MNIST/raw"
     raw.mkdir(parents=True)
     for name, path in (idx.find(data.folder, "mnist") or {}).items():
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as source, (raw / name).open("wb") as target:
-            shutil.copyfileobj(source, target)
+        (raw / name).write_bytes(idx.unpacked(path))
     return to
 
 

@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from datamodule import MNISTDataModule
-from first_gan.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, idx, raw_folder, scaled
+from first_gan.data import (
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+    DataError,
+    idx,
+    raw_folder,
+    scaled,
+)
 from first_gan.data.digits import draw_glyphs, make_digits, render
 from first_gan.data.loader import EpochOrder, MinibatchLoader
 
@@ -95,6 +104,15 @@ def test_both_layouts_gzipped_or_not(
     assert torch.equal(data.images.train_labels, arrays[TRAIN_LABELS])
 
 
+def test_what_is_packed_is_told_by_the_contents_not_by_the_name(images_dir: Path, tmp_path: Path) -> None:
+    folder = lay_out(images_dir, tmp_path / "d", gz=False)
+    labels = idx.read(folder / TEST_LABELS, (10_000,))
+    (folder / TEST_LABELS).rename(folder / f"{TEST_LABELS}.gz")  # a browser unpacked it on the way
+    assert torch.equal(idx.read(folder / f"{TEST_LABELS}.gz", (10_000,)), labels)
+    (folder / TEST_LABELS).write_bytes(gzip.compress((folder / f"{TEST_LABELS}.gz").read_bytes()))
+    assert torch.equal(idx.read(folder / TEST_LABELS, (10_000,)), labels)
+
+
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "kmnist"])
 def test_the_relatives_are_read_from_their_own_folder_and_never_from_mnist_dir(
     dataset: str, images_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,8 +149,15 @@ def _wrong_magic(folder: Path) -> None:
     path.write_bytes(b"\x00\x00\x0d\x03" + path.read_bytes()[4:])
 
 
-def _not_gzip(folder: Path) -> None:
-    (folder / TEST_IMAGES).rename(folder / f"{TEST_IMAGES}.gz")
+def _broken_gzip(folder: Path) -> None:
+    packed = bytearray(gzip.compress((folder / TEST_LABELS).read_bytes()))
+    packed[len(packed) // 2] ^= 255
+    (folder / TEST_LABELS).write_bytes(packed)
+
+
+def _a_web_page(folder: Path) -> None:
+    (folder / TEST_IMAGES).unlink()
+    (folder / f"{TEST_IMAGES}.gz").write_text("<!DOCTYPE html>")
 
 
 def _cut_gzip(folder: Path) -> None:
@@ -165,7 +190,8 @@ BROKEN: list[tuple[Callable[[Path], None], str]] = [
     (_swap, f"{TRAIN_IMAGES} is not the IDX file its name says"),
     (_swap_splits, f"{TRAIN_LABELS} holds 10,000 values, where 60,000 belong"),
     (_wrong_magic, f"{TEST_IMAGES} is not the IDX file its name says"),
-    (_not_gzip, f"{TEST_IMAGES}.gz is not a gzip file"),
+    (_broken_gzip, f"{TEST_LABELS} is a damaged gzip file"),
+    (_a_web_page, f"{TEST_IMAGES}.gz is not the IDX file its name says"),
     (_cut_gzip, f"{TEST_LABELS}.gz is cut short"),
     (_label_over_9, f"{TRAIN_LABELS} holds the label 10"),
     (_wrong_size, f"{TEST_IMAGES} holds 10,000×14×14 values, where 10,000×28×28 belong"),

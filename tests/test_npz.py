@@ -1,6 +1,8 @@
 """An .npz file as a dataset: which arrays, shapes, ranges and labels are taken, and what is refused; and datasets by name."""
 
+import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from first_gan.data import DataError, ImageSet, npz
 from first_gan.data.npz import read_npz
 from first_gan.data.sources import DATASETS, cache_folder, read
+from tests.test_readme import README
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (40, 3, 8, 8), np.uint8)
@@ -167,6 +170,22 @@ def test_an_array_that_is_larger_than_the_file_says_is_damaged() -> None:
         archive.writestr("images.npy", buffer.getvalue() + bytes(100))
     with pytest.raises(DataError, match="damaged"):
         read_npz(PATH)
+
+
+def test_emnists_files_become_an_npz_file_as_the_readme_says() -> None:
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "emnist" in code)
+    with gzip.open("emnist-letters-train-images-idx3-ubyte.gz", "wb") as file:
+        lying = np.broadcast_to(GRAY[:, :1, :1], (40, 28, 28)).copy()
+        lying[:, 14:] = 0  # the upper half in the file is the left one of the image
+        file.write(bytes(16) + lying.tobytes())
+    with gzip.open("emnist-letters-train-labels-idx1-ubyte.gz", "wb") as file:
+        file.write(bytes(8) + (np.arange(40, dtype=np.uint8) % 26).tobytes())
+    exec(code, {})
+    data = read_npz(Path("letters.npz"))
+    assert (data.shape, len(data.classes), len(data.train)) == ((1, 28, 28), 26, 36)
+    values = torch.cat([data.train, data.test])[:, 0, 20, 5]
+    assert int(data.train[:, :, :, 14:].max()) == 0
+    assert torch.equal(torch.cat([data.train_labels, data.test_labels]), values.long() % 26)
 
 
 def test_every_dataset_is_read_by_its_name(images_dir: Path, arrays: dict[str, torch.Tensor], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 TRAIN_ROWS, TEST_ROWS = 60_000, 10_000
 VALIDATION_ROWS = slice(50_000, 60_000)  # of the training set, as in Goodfellow et al. 2014
 SIDES = range(8, 257)  # legal sides of your own pictures, pixels
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # the suffixes of those that are read
 FEWEST = 20  # images that can be split into those to train on, to validate and to test
 
 
@@ -41,6 +42,7 @@ class ImageSet:
         test: Images that are never trained on, likewise.
         test_labels: Their classes.
         classes: Names of the classes; fewer than two where the images are not labelled.
+        published: Whether checksums say that all of it is just what the dataset's authors published.
     """
 
     train: Tensor
@@ -48,6 +50,7 @@ class ImageSet:
     test: Tensor
     test_labels: Tensor
     classes: tuple[str, ...] = tuple("0123456789")
+    published: bool = False
 
     @property
     def shape(self) -> ImageShape:

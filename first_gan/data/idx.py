@@ -11,6 +11,7 @@ from torch import Tensor
 
 from first_gan.data import (
     FILES,
+    FOLDERS,
     TEST_IMAGES,
     TEST_LABELS,
     TEST_ROWS,
@@ -18,10 +19,12 @@ from first_gan.data import (
     TRAIN_LABELS,
     TRAIN_ROWS,
     DataError,
+    places,
     raw_folder,
 )
 
 UNSIGNED_BYTE = 0x08
+GZIP = b"\x1f\x8b"  # what every gzip file begins with
 SHAPES = {
     TRAIN_IMAGES: (TRAIN_ROWS, 28, 28),
     TRAIN_LABELS: (TRAIN_ROWS,),
@@ -31,40 +34,78 @@ SHAPES = {
 
 
 def find(data_dir: Path, dataset: str) -> dict[str, Path] | None:
-    """The four files of `dataset` under `data_dir`: in torchvision's layout or in the folder itself, gzipped or not.
+    """The four files of `dataset`, by any of their common names (see `places.role`), gzipped or not.
+
+    They may lie in the folder itself, in torchvision's layout under it (whose own `MNIST` or `MNIST/raw` may be named as
+    well), or in either way in one of its subfolders. Kaggle's folders of one file each are as good as the files.
 
     Returns:
         File name to path, or None where there is none of the four.
 
     Raises:
-        DataError: Some of the four are there and some are not, or the folder cannot be read.
+        DataError: `data_dir` is a file, or another dataset's folder; some of the four are there and some are not; several
+            subfolders have them; or the folder cannot be read.
     """
-    folders = [raw_folder(data_dir, dataset)]
-    if dataset != "digits":  # ours are never mistaken for a folder of MNIST
-        folders.append(data_dir)
-    for folder in folders:
-        try:
-            present = {path.name for path in folder.iterdir()}
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise DataError(f"{folder} cannot be read: {error.strerror}") from error
-        found = {name: folder / n for name in FILES for n in (name + ".gz", name) if n in present}
-        missing = [name for name in FILES if name not in found]
-        if found and missing:
-            raise DataError(
-                f"{folder} lacks {', '.join(missing)} (or .gz); add it, or remove that folder to start anew"
-            )
-        if found:
-            return found
-    return None
+    places.check_folder(data_dir, dataset)
+    folder = _folder(data_dir, dataset)
+    if folder is None and dataset != "digits":  # those lie where this program put them
+        inner = [each for each in places.subfolders(data_dir) if places.namesake(each) in ("", dataset)]
+        several = [inside for each in inner if (inside := _folder(each, dataset))]
+        if len(several) > 1:
+            named = " and ".join(map(str, several))
+            raise DataError(f"{named} hold files named like {FOLDERS[dataset]}'s: name one of them by --data.data_dir")
+        folder = next(iter(several), None)
+    if folder is None:
+        return None
+    found = _files(folder)
+    if missing := [name for name in FILES if name not in found]:
+        raise DataError(
+            f"{folder} lacks {', '.join(missing)} (or .gz): add what is missing, or name another folder by --data.data_dir"
+        )
+    return {name: found[name] for name in FILES}
+
+
+def _folder(place: Path, dataset: str) -> Path | None:
+    """Where the files, or some of them, lie if `place` is named: the likeliest first."""
+    folders = [raw := raw_folder(place, dataset), raw.parent, place]
+    if dataset == "digits":  # ours are never mistaken for a folder of MNIST
+        folders = [raw, *([place, place / "raw"] if places.dataset_of(place) == "digits" else [])]
+    return next(filter(_files, folders), None)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Those of the four that lie in a folder, by their name; unpacked ones before packed ones, and files before folders."""
+    found: dict[str, Path] = {}
+    paths = [path for path in places.listing(folder) if places.role(path.name)]
+    for path in sorted(paths, key=lambda path: (path.is_dir(), path.suffix == ".gz", path.name not in FILES)):
+        name = str(places.role(path.name))
+        inside = (each for each in (places.listing(path) if path.is_dir() else []) if places.role(each.name) == name)
+        found.setdefault(name, next(inside, path))
+    return found
+
+
+def unpacked(path: Path) -> bytes:
+    """What a file holds, decompressed if it is gzipped, whatever its name says: browsers unpack files and keep the name.
+
+    Raises:
+        DataError: The file cannot be read, or is not whole.
+    """
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content.startswith(GZIP) else content
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file ({error}); download it again") from error
+    except EOFError as error:
+        raise DataError(f"{path} is cut short; download it again") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read(path: Path, shape: tuple[int, ...]) -> Tensor:
     """Reads one IDX file of unsigned bytes, gzipped or not.
 
     Args:
-        path: The file; a name ending in `.gz` is decompressed.
+        path: The file.
         shape: What the file must hold: (rows, 28, 28) or (rows,).
 
     Returns:
@@ -73,15 +114,7 @@ def read(path: Path, shape: tuple[int, ...]) -> Tensor:
     Raises:
         DataError: The file cannot be read, or is not what its name says.
     """
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is not a gzip file ({error}); download it again") from error
-    except EOFError as error:
-        raise DataError(f"{path} is cut short; download it again") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    content = unpacked(path)
     header = 4 + 4 * len(shape)
     magic = bytes([0, 0, UNSIGNED_BYTE, len(shape)])
     if content[:4] != magic:

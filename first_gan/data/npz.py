@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
-from first_gan.data import FEWEST, SIDES, DataError, ImageSet, check_image_size, mixed, split
+from first_gan.data import FEWEST, SIDES, DataError, ImageSet, check_image_size, mixed, places, split
 
 LARGEST = 8 << 30  # bytes of all arrays, unpacked
 CHUNK = 1000  # images at a time
@@ -71,7 +71,8 @@ def _grouped(labels: Tensor) -> bool:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Those of the file's arrays that have one of our names."""
     if not path.is_file():
-        raise DataError(f"{path} is {'a folder' if path.is_dir() else 'no file'}; name an .npz file by --data.data_dir")
+        what = f"{path} is {'a folder' if path.is_dir() else 'no file'}; name an .npz file by --data.data_dir"
+        raise DataError(what + places.or_else(path))
     wanted = {name for pairs in (PLAIN, KERAS) for pair in pairs for name in pair}
     try:
         with zipfile.ZipFile(path) as archive:  # which never reads more of a member than it says here
@@ -89,7 +90,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             raise DataError(
                 f"{path} holds pickled Python objects, which could run code: refused, not loaded"
             ) from error
-        raise DataError(f"{path} is damaged or not an .npz file") from error
+        hint = "" if path.suffix.lower() == ".npz" else places.or_else(path)
+        raise DataError(f"{path} is damaged or not an .npz file{hint}") from error
     if odd := [name for name, array in arrays.items() if not isinstance(array, np.ndarray) or array.ndim == 0]:
         raise DataError(f"{path} is damaged: {odd[0]} is no array")
     return arrays

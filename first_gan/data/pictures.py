@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from first_gan.data import FEWEST, SIDES, DataError, ImageSet, check_image_size, split
+from first_gan.data import FEWEST, PICTURES, SIDES, DataError, ImageSet, check_image_size, places, split
 from first_gan.run.folder import write_atomic
 
-SUFFIXES, FORMATS = (".png", ".jpg", ".jpeg", ".webp"), ("PNG", "JPEG", "WEBP")
+FORMATS = ("PNG", "JPEG", "WEBP")
 GIANT = 100_000_000  # pixels
 NAMED = 5  # pictures left out that are named one by one
 LAYOUT = 1  # of the cache; another number makes old ones void
@@ -58,7 +58,8 @@ def read_folder(folder: Path, image_size: int | None = None) -> ImageSet:
     The order is mixed, but always the same; the last tenth, 10,000 at most, is the test set.
 
     Args:
-        folder: Where the pictures are; the decoded ones are kept in it as `.first-gan-*.pt` if it can be written.
+        folder: Where the pictures are; the decoded ones are kept in it as `.first-gan-*.pt` if it can be written, and nowhere
+            else: they can be gigabytes, and reading the pictures again is slower, but gives the same.
         image_size: Side of the square that each becomes, 8 to 256 pixels; None where all are squares of one size already.
 
     Raises:
@@ -77,7 +78,7 @@ def read_folder(folder: Path, image_size: int | None = None) -> ImageSet:
     if len(decoded.names) < FEWEST:
         raise DataError(
             f"{folder} holds {len(decoded.names)} pictures that can be read, and {FEWEST} are the fewest to train on: "
-            f"PNG, JPEG or WebP, in class folders or alone"
+            f"PNG, JPEG or WebP, in class folders or alone" + ("" if names else places.or_else(folder))
         )
     if fresh:
         _keep(cache, signature, decoded)
@@ -96,12 +97,13 @@ def _candidates(folder: Path) -> list[str]:
     def refuse(error: OSError) -> None:
         raise DataError(
             f"{error.filename} cannot be read: {error.strerror}; name a folder by --data.data_dir"
+            + places.or_else(folder)
         ) from error
 
     names = []
     for root, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        pictures = (name for name in files if not name.startswith(".") and name.lower().endswith(SUFFIXES))
+        pictures = (name for name in files if not name.startswith(".") and name.lower().endswith(PICTURES))
         names += [(Path(root) / name).relative_to(folder).as_posix() for name in pictures]
     names.sort()
     alone = next((name for name in names if not _class(name)), None)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from first_gan.data import FOLDERS, DataError, idx, sources
+from first_gan.data import FOLDERS, DataError, idx, places, sources
 from first_gan.data.digits import make_digits
 from first_gan.run import cli
 from first_gan.run.cli import UserError
@@ -29,6 +29,7 @@ def make(argv: Sequence[str]) -> int:
     data_dir = options.data_dir or Path(mnist_dir or "data")
     try:
         if options.dataset == "digits" and idx.find(data_dir, "digits") is None:
+            places.check_free(data_dir, "digits")
             make_digits(data_dir)
         data = sources.read(options.dataset, data_dir)
         if data is None:
