@@ -20,8 +20,6 @@ from jsonargparse import Namespace
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
-from rich.panel import Panel
 
 from datamodule import MNISTDataModule
 from first_gan.callbacks.checkpoints import EpochCheckpoint
@@ -35,7 +33,7 @@ from first_gan.callbacks.progress import TrainingProgress
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ReportWriter
 from first_gan.callbacks.samples import SampleGrids
-from first_gan.data import DataError
+from first_gan.data import FOLDERS, DataError
 from first_gan.data.sources import OWN, cache_folder
 from first_gan.run import checkpoints, cli, starting
 from first_gan.run import folder as run_folder
@@ -50,6 +48,7 @@ from first_gan.run.options import (
     typed_network,
 )
 from first_gan.run.stopping import STOP
+from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import SHIPPED, JudgeError, fingerprint, judge_of
 from gan_module import GAN, HERE
 
@@ -153,13 +152,15 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonito
 
 
 def fetch(data: MNISTDataModule) -> None:
-    """Fetches and reads the images; says if they are not the ones that were wished for."""
+    """Fetches and reads the images; says if they are not the ones that were wished for, or seem not to be."""
     data.prepare_data()
     data.setup("fit")
     if data.fallback_reason:
         reason = f"MNIST could not be had, so this run trains on the BUILT-IN DIGITS.\n({data.fallback_reason})\n"
         ways = "For MNIST: name a folder with its four IDX files by --data.data_dir or MNIST_DIR."
-        Console(stderr=True).print(Panel(reason + ways, title="NOT MNIST", style="bold yellow", expand=False))
+        cli.shout("NOT MNIST", reason + ways)
+    if doubts := doubt(data.dataset, data.images, data.folder):
+        cli.shout(f"NOT {FOLDERS[data.dataset]}?", doubts)
 
 
 def judged(quality: QualityMonitor, data: MNISTDataModule, may_train: bool) -> None:

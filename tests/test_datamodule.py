@@ -17,6 +17,7 @@ from first_gan.data import (
     TRAIN_LABELS,
     DataError,
     idx,
+    published,
     raw_folder,
     scaled,
 )
@@ -120,6 +121,7 @@ def test_the_relatives_are_read_from_their_own_folder_and_never_from_mnist_dir(
     monkeypatch.setenv("MNIST_DIR", str(images_dir))
     with pytest.raises(DataError, match=r"no (Fashion|K)MNIST in data"):
         MNISTDataModule(dataset=dataset).prepare_data()  # type: ignore[arg-type]
+    monkeypatch.setattr(published, "MNIST", {})  # which would say that these files are MNIST's
     lay_out(images_dir, raw_folder(tmp_path / "d", dataset), gz=True)
     data = MNISTDataModule(dataset=dataset, data_dir=str(tmp_path / "d"))  # type: ignore[arg-type]
     data.prepare_data()

@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from first_gan.data import FOLDERS, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DataError, ImageSet, idx
+from first_gan.data import (
+    FILES,
+    FOLDERS,
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+    DataError,
+    ImageSet,
+    idx,
+    published,
+)
 from first_gan.data.npz import read_npz
 from first_gan.data.pictures import read_folder
 
@@ -22,7 +33,7 @@ def read(dataset: str, place: Path, image_size: int | None = None) -> ImageSet |
         The dataset, or None where there is nothing at that place.
 
     Raises:
-        DataError: What is there is not that dataset, or cannot be read.
+        DataError: What is there is not that dataset, or is known to be another one, or cannot be read.
     """
     if dataset in OWN:
         reader = read_folder if dataset == "folder" else read_npz
@@ -33,7 +44,15 @@ def read(dataset: str, place: Path, image_size: int | None = None) -> ImageSet |
     if paths is None:
         return None
     arrays = idx.read_dataset(paths)
-    return ImageSet(arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], arrays[TEST_IMAGES], arrays[TEST_LABELS])
+    owners = {name: published.owner(paths[name], arrays[name]) for name in FILES}
+    if wrong := next((name for name in FILES if owners[name] not in (dataset, None)), None):
+        raise DataError(
+            f"{paths[wrong]} is of {FOLDERS[str(owners[wrong])]}, not of {FOLDERS[dataset]} (its checksum says so)\n"
+            f"to train on it: --data.dataset {owners[wrong]}; for {FOLDERS[dataset]}, name its folder, or a new one, by --data.data_dir"
+        )
+    whole = set(owners.values()) == {dataset}
+    train, test = (arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS]), (arrays[TEST_IMAGES], arrays[TEST_LABELS])
+    return ImageSet(*train, *test, published=whole)
 
 
 def cache_folder(dataset: str, place: Path) -> Path:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
-from first_gan.run.cli import expand
+from first_gan.run.cli import expand, shout
 from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config, write_atomic
 from first_gan.run.names import CONTENTS
+from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import fingerprint
 
 HOLDS: dict[str, type] = {"epoch": int, "global_step": int, "state_dict": dict}
@@ -174,7 +175,7 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
     """The dataset that the checkpoint was trained on, its name, and the place it was found at.
 
     Looks in `data_dir` where that is given, else where the run had it, in MNIST_DIR (for mnist) and, but for one's own
-    images, in `data`.
+    images, in `data`. Warns on stderr if the images there seem to be others.
 
     Raises:
         DataError: It is not there, or is not that dataset.
@@ -203,6 +204,8 @@ def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> t
                 raise DataError(
                     f"the images at {place} are not those that the checkpoint was trained on: they have changed"
                 )
+            if doubts := doubt(dataset, data, place, test=True):
+                shout(f"NOT {FOLDERS[dataset]}?", doubts)
             return data, dataset, place
     wanted = ({"folder": "folder of pictures", "npz": ".npz file"} | FOLDERS)[dataset]
     tried = f"no {wanted} in {', '.join(places)}" if places else f"nothing says where the {wanted} is"

@@ -11,7 +11,9 @@ from typing import Any, NoReturn, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
+from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from first_gan.run import config_files
 from first_gan.run.output import safe_output
@@ -74,6 +76,12 @@ def expand(path: str | None, default: str = ".") -> Path:
         return Path(path or default).expanduser()
     except RuntimeError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def shout(title: str, text: str) -> None:
+    """A warning on stderr that cannot be missed."""
+    panel = Panel(Text(text), title=Text(title), style="bold yellow", expand=False)  # as text: a path may hold brackets
+    Console(stderr=True).print(panel)
 
 
 class Steps(Progress):
