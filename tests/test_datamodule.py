@@ -159,7 +159,7 @@ def _broken_gzip(folder: Path) -> None:
 
 def _a_web_page(folder: Path) -> None:
     (folder / TEST_IMAGES).unlink()
-    (folder / f"{TEST_IMAGES}.gz").write_text("<!DOCTYPE html>")
+    (folder / f"{TEST_IMAGES}.gz").write_text("<!DOCTYPE html>", encoding="utf-8")
 
 
 def _cut_gzip(folder: Path) -> None:

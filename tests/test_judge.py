@@ -137,7 +137,7 @@ def test_images_without_labels_have_no_judge(classes: tuple[str, ...], tmp_path:
 def test_a_judge_of_images_on_a_read_only_disk_is_kept_in_the_persons_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "disk").write_text("")  # in a file nothing can be made, not even by root
+    (tmp_path / "disk").write_text("", encoding="utf-8")  # in a file nothing can be made, not even by root
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("TORCH_HOME", raising=False)
     judge = judge_of("folder", colours(), tmp_path / "disk")
@@ -165,7 +165,7 @@ def test_that_no_folder_can_keep_a_judge_is_said_before_training(
     arrays: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judges, "train", None)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
     with pytest.raises(JudgeError, match=r"file cannot keep the judge of kmnist: .*first-gan cannot keep the judge"):
         judge_of("kmnist", digits(arrays), tmp_path / "file")
