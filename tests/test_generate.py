@@ -197,7 +197,7 @@ def test_an_interrupted_folder_of_images_is_as_it_was(
     [
         ([], "name a checkpoint"),
         (["nowhere.ckpt"], "no checkpoint at nowhere.ckpt"),
-        (["."], ". is a folder without a checkpoint"),
+        (["."], ". is a folder; name text.ckpt"),
         (["text.ckpt"], "text.ckpt is damaged or not a checkpoint"),
         (["CKPT", "--num", "0"], "--num must be 1 to"),
         (["CKPT", "--num", "x"], "--num"),

@@ -269,6 +269,6 @@ def test_a_terminal_that_cannot_redraw_gets_a_line_per_epoch(small: list[str], m
 
 def test_brackets_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     data: Any = SimpleNamespace(prepare_data=lambda: None, setup=lambda _: None, fallback_reason="no [x] in [/y]")
-    data.dataset, data.images = "digits", None
+    data.dataset, data.folder, data.images = "digits", "data", SimpleNamespace(published=True)
     train.fetch(data)
     assert "no [x] in [/y]" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and SIGUSR1: a clean end at any moment. Imports nothing heavy, so that it can be there first."""
 
+import inspect
 import os
 import signal
 import sys
@@ -101,7 +102,11 @@ def leave(code: int) -> NoReturn:
 
 def process_is_ours() -> bool:
     """Whether the interpreter was started to run the calling script: not by IPython's %run, a debugger, or before a prompt."""
-    frame = sys._getframe(2).f_back  # who runs the script's lines; nobody, or runpy for `python -m`
+    frame = inspect.currentframe()
+    for _ in range(
+        3
+    ):  # this, its caller and the script, to who runs the script's lines: nobody, or runpy for `python -m`
+        frame = frame and frame.f_back
     while frame is not None and frame.f_globals.get("__name__") == "runpy":
         frame = frame.f_back
     return frame is None and not sys.flags.inspect and in_main_thread()
