@@ -2,11 +2,11 @@
 
 import os
 import re
-import shlex
 from itertools import islice
 from pathlib import Path
 
 from first_gan.data import FOLDERS, PICTURES, TORCHVISION, DataError, raw_folder
+from first_gan.run.folder import quoted
 
 IDX = re.compile(r"(train|t10k|test)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?")
 EMNIST = re.compile(r"emnist-\w+-(train|test)-(images|labels)[-.].*")
@@ -138,4 +138,4 @@ def _way_of_file(path: Path) -> str:
 
 
 def _options(dataset: str, place: Path) -> str:
-    return f"--data.dataset {dataset} --data.data_dir {shlex.quote(str(place))}"
+    return f"--data.dataset {dataset} --data.data_dir {quoted(str(place))}"
