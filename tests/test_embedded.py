@@ -17,6 +17,7 @@ from tests.test_cli import Run
 # As IPython's %run does it: the script's lines run as __main__ within a process that goes on afterwards.
 HOST = """
 import runpy, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without
 {before}
 handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 sys.argv = ["train.py", *sys.argv[1:]]
