@@ -4,10 +4,12 @@ Prints a table (the trained weights, their moving average, and the floor: real i
 writes it as JSON beside the checkpoint.
 """
 
+from first_gan.drawing import style
 from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+    style.import_matplotlib()
 
 import json
 from collections.abc import Sequence
@@ -20,10 +22,10 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor, nn
 
+from first_gan import files
 from first_gan.data import DataError, ImageSet
 from first_gan.data.sources import cache_folder
 from first_gan.run import cli
-from first_gan.run import folder as run_folder
 from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, Steps, UserError, expand
 from first_gan.run.folder import RunFolderError
@@ -94,7 +96,7 @@ def evaluate(argv: Sequence[str]) -> int:
     out = path.with_name(f"{path.stem}.evaluation.json")
     unwritten: OSError | None = None
     try:
-        run_folder.write_atomic(out, json.dumps(result | {"seed": options.seed, "scores": scores}, indent=1).encode())
+        files.write(out, json.dumps(result | {"seed": options.seed, "scores": scores}, indent=1).encode())
     except OSError as error:  # which is said below the scores: they took a while
         unwritten = error
     Console().print(table(scores, title, len(data.classes), PAPER.get(dataset, {})))

@@ -3,10 +3,12 @@
 Images as a grid, one by one or as an array; walks through latent space; a run's grids as a film; the generator itself as ONNX.
 """
 
+from first_gan.drawing import style
 from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+    style.import_matplotlib()
 
 import math
 import os

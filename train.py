@@ -3,16 +3,20 @@
 Config files come first and flags over them, in whatever order they are typed.
 """
 
+from first_gan.drawing import style
 from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+    style.import_matplotlib()
 
+import errno
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from datamodule import MNISTDataModule
 from first_gan.callbacks.checkpoints import EpochCheckpoint
 from first_gan.callbacks.curves import Curves
+from first_gan.callbacks.ending import MissingEnding, lacks_ending
 from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard
 from first_gan.callbacks.messages import RunMessages, how_to_resume
@@ -52,6 +57,8 @@ from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import SHIPPED, JudgeError, fingerprint, judge_of
 from gan_module import GAN, HERE
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a person's share of it, or a file as large as may be
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code (see `cli.run_command`)."""
@@ -65,13 +72,18 @@ def train(argv: Sequence[str]) -> int:
         UserError: Bad input; nothing was started or left behind.
         RunFailed: The run could not go on.
     """
+    with ExitStack() as held:  # the lock on the run folder
+        return _train(argv, held)
+
+
+def _train(argv: Sequence[str], held: ExitStack) -> int:
     hush()
     # Lightning sets it, for programs that fork; with it torch loads the GPU driver's library anew at every optimizer step.
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     parser = build_parser(GAN, MNISTDataModule)
     is_rank_zero = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     try:
-        start = starting.read(parser, argv, HERE)
+        start = starting.read(parser, argv, HERE, held if is_rank_zero else None)
         options, checkpoint, folder = start.options, start.resumed, start.folder
         gan, data, quality, health = build_parts(options)
         if start.path is not None and start.weights is not None:
@@ -85,39 +97,40 @@ def train(argv: Sequence[str]) -> int:
         options.data.train_rows = data.train_rows
         fixed = fixed_options(options, processes, fingerprint(data.images) if data.dataset in OWN else None)
         health.options = fixed | {"max_epochs": options.max_epochs}
+        updates, trains = None if checkpoint is None else checkpoints.done_updates(checkpoint), True
         if start.path is not None and checkpoint is not None:
             limits = options.max_epochs, options.max_steps
-            checkpoints.check_resumable(start.path, checkpoint, fixed, *limits)
+            ended = not lacks_ending(folder, updates or 0)
+            trains = checkpoints.check_resumable(start.path, checkpoint, fixed, *limits, ended)
             checkpoints.check_weights(start.path, checkpoint, gan.state_dict())
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if is_rank_zero:
             judged(quality, data, may_train=not options.fast_dev_run)
             health.real = data.train_images
-        lock = None
         if is_rank_zero and not options.fast_dev_run:
             options.ckpt_path = options.max_time = None  # of this process, not of the run
             config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer)
-            folder, lock = run_folder.open_run(folder, expand(options.default_root_dir), config, device)
+            folder = run_folder.open_run(folder, expand(options.default_root_dir), config, device, held)
     except JudgeError as error:
         raise UserError(f"{error}\nto train without scores: --quality.every_n_epochs 0") from error
     except (DataError, RunFolderError) as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+            raise RunFailed(str(error)) from error
         raise UserError(str(error)) from error
-    updates = None if checkpoint is None else checkpoint["global_step"] // (gan.d_steps + 1)
     try:
         callbacks, loggers = outputs(folder if is_rank_zero else None, fixed, data, quality, health, updates, options)
         arguments["plugins"] += [AtomicCheckpointIO()]
+        callbacks += [] if trains else [MissingEnding()]
         trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers or False)
         code = fit(trainer, gan, data, health, folder, start.path if checkpoint else None)
-        if code == 0 and gan.updates == (updates or 0):
+        if code == 0 and trains and gan.updates == (updates or 0):
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
         return code
     except (DataError, RunFolderError) as error:  # bad data on another machine, or a broken metrics.csv
         raise UserError(str(error)) from error
     except OSError as error:
         what = f"{error.filename or folder} cannot be written: {error.strerror}"
-        raise UserError(f"{what}. {how_to_resume(folder)}") from error
-    finally:
-        del lock  # held until here
+        raise RunFailed(f"{what}. {how_to_resume(folder)}") from error
 
 
 def hush() -> None:

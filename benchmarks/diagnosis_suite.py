@@ -23,10 +23,11 @@ import yaml
 from benchmarks import runs
 from benchmarks.quality import RUN, all_at_once, trained
 from benchmarks.speed import markdown
+from first_gan import files
 from first_gan.diagnosis.history import History
 from first_gan.diagnosis.rules import CONVERGED, IMPROVING, TOO_EARLY, VERDICTS, diagnose
 from first_gan.run import cli
-from first_gan.run.folder import read_metrics, read_rows, write_atomic
+from first_gan.run.folder import read_metrics, read_rows
 
 SUITE = Path(__file__).with_suffix(".yaml")
 HISTORIES = runs.ROOT / "tests/histories"
@@ -110,7 +111,7 @@ def bench(argv: Sequence[str]) -> int:
         histories = {run.name: read_metrics(options.out / run.name / RUN) for run in wanted}
     if options.record:
         for run in wanted:
-            write_atomic(run.file, recorded(histories[run.name]).encode())
+            files.write(run.file, recorded(histories[run.name]).encode())
         return 0
     text = report([diagnosed(run, histories[run.name]) for run in wanted])
     if not options.recorded:

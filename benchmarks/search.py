@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks import runs
 from benchmarks.quality import RUN, all_at_once, trained
 from benchmarks.speed import markdown
+from first_gan import files
 from first_gan.data import VALIDATION_ROWS, DataError
 from first_gan.data.sources import cache_folder
 from first_gan.run import checkpoints, cli
@@ -111,7 +112,7 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
     sigma_rows, scored_rows = images[:PARZEN_VALIDATION], images[PARZEN_VALIDATION:]
     window = metrics.parzen((generated.double() + 1) / 2, sigma_rows.double() / 255, scored_rows.double() / 255)
     scores = feature_scores(generated, reference) | {"parzen": window.log_likelihood}
-    run_folder.write_atomic(kept, json.dumps(scores, indent=1).encode())
+    files.write(kept, json.dumps(scores, indent=1).encode())
     return scores
 
 

@@ -66,14 +66,15 @@ def described(network: Network | None) -> dict[str, Any] | None:
     made_by: Any = network.func if isinstance(network, partial) else network
     if isinstance(network, partial):  # LightningCLI's has the class among its arguments
         made_by = next((argument for argument in network.args if isinstance(argument, type)), made_by)
-    if not all(map(_is_plain, options.values())):  # a checkpoint could not hold them
+    if not all(map(is_plain, options.values())):  # a checkpoint could not hold them
         return None
     return {"class_path": f"{made_by.__module__}.{made_by.__qualname__}", "init_args": options}
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Whether a value is None, a bool, a number, a text, or a list of such."""
     if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,6 @@ def test_a_report_shows_names_of_any_kind() -> None:
 
 
 def test_open_run_in_utf8() -> None:
-    folder, lock = open_run(None, Path("Jörg[x]"), "a: データ\n", "cpu")
-    lock.release()
+    with ExitStack() as held:
+        folder = open_run(None, Path("Jörg[x]"), "a: データ\n", "cpu", held)
     assert read_config(folder / CONFIG) == {"a": "データ"}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import evaluate
 from datamodule import MNISTDataModule
+from first_gan import files
 from first_gan.data import TRAIN_IMAGES, scaled
 from first_gan.drawing.latent import latent_vectors
 from first_gan.report.pictures import open_picture
@@ -151,7 +152,7 @@ def test_a_file_is_on_disk_before_it_takes_the_old_ones_place(tmp_path: Path, mo
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (order.append("fsync"), fsync(handle))[1])
     monkeypatch.setattr(Path, "replace", lambda self, to: (order.append("replace"), replace(self, to))[1])
-    run_folder.write_atomic(tmp_path / "x", b"new")
+    files.write(tmp_path / "x", b"new")
     assert order == ["fsync", "replace"]
     assert (tmp_path / "x").read_bytes() == b"new"
 

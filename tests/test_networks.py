@@ -301,7 +301,7 @@ def test_a_runs_own_config_cannot_name_a_class_either(
     (FOLDER / "config.yaml").write_text(text.replace("gan_module.Generator", "trap.Generator"), encoding="utf-8")
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
     assert code == 2
-    assert "--model.generator: trap.Generator is not a class of gan_module.py or networks/" in err
+    assert "config.yaml: model.generator: trap.Generator is not a class of gan_module.py or networks/" in err
     assert not Path("sprung").exists()
 
 

@@ -290,7 +290,7 @@ def test_a_folder_that_cannot_be_written_is_read_each_time(tmp_path: Path, monke
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pictures, "write_atomic", full)
+    monkeypatch.setattr(pictures.files, "write", full)
     fill(tmp_path)
     assert torch.equal(read_folder(tmp_path, SIDE).train, read_folder(tmp_path, SIDE).train)
     assert not (tmp_path / CACHE).exists()

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -111,9 +112,9 @@ def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: R
 
 def test_a_run_that_still_goes_on_is_not_resumed(run: Run, small: list[str]) -> None:
     run(*small)
-    held = run_folder.lock(FOLDER)
-    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
-    held.release()
+    with ExitStack() as held:
+        run_folder.lock(FOLDER, held)
+        code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
     assert code == 2
     assert "still being trained" in err
 

@@ -1,12 +1,18 @@
 """The run as one figure: losses, discriminator probabilities and quality over the updates."""
 
+import io
+import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
+from torchvision.transforms.functional import pil_to_tensor
 
+from first_gan import files
 from first_gan.callbacks.counting import GAN, updates_done
+from first_gan.drawing import style
 from first_gan.run.folder import read_metrics
 
 PANELS = (
@@ -32,11 +38,26 @@ class Curves(Callback):
     def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
         if not trainer.is_global_zero or not (rows := read_metrics(self.folder)):
             return
-        figure = draw(rows)
-        figure.savefig(self.folder / "curves.png", dpi=120)
+        try:
+            picture = rendered(rows)
+        except Exception as error:  # a plot is no reason to fail a run that is trained
+            print(f"No curves.png: matplotlib cannot draw it ({error})", file=sys.stderr)
+            return
+        files.write(self.folder / "curves.png", picture)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure("curves", figure, updates_done(trainer, gan))
+                with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
+                    logger.experiment.add_image(
+                        "curves", pil_to_tensor(image.convert("RGB")), updates_done(trainer, gan)
+                    )
+
+
+def rendered(rows: list[dict[str, float]]) -> bytes:
+    """`draw` as a PNG file's content."""
+    buffer = io.BytesIO()
+    with style.plain():
+        draw(rows).savefig(buffer, dpi=120)
+    return buffer.getvalue()
 
 
 def draw(rows: list[dict[str, float]]) -> Figure:

@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from first_gan import files
 from first_gan.callbacks.counting import GAN, samples, trained_weights, updates_done
 from first_gan.callbacks.loggers import MetricsHistory, history_of
 from first_gan.callbacks.metrics import log
@@ -19,7 +20,7 @@ from first_gan.data import images_of
 from first_gan.diagnosis.history import DIVERSITY
 from first_gan.diagnosis.rules import VERDICTS, Diagnosis, diagnose
 from first_gan.drawing.latent import latent_vectors
-from first_gan.run.folder import SUMMARY, write_atomic
+from first_gan.run.folder import SUMMARY
 from first_gan.scores import metrics
 
 SAMPLES, FEWEST = 512, 32  # images whose diversity is measured: as many as the real ones, if those are not too few
@@ -70,6 +71,8 @@ class HealthMonitor(Callback):
         self.history = history_of(trainer, self.names)
         if not trainer.is_global_zero:
             return
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         if self.real is not None and len(self.real) >= FEWEST:
             real = images_of(self.real[:SAMPLES].cpu(), tuple(self.real.shape[1:]))  # type: ignore[arg-type]
             self.z = latent_vectors(len(real), gan.latent_dim, self.seed)
@@ -116,4 +119,4 @@ class HealthMonitor(Callback):
                     logger.experiment.add_text("health/diagnosis", self.diagnosis.markdown(), update)
         self._logged = update
         if self.folder is not None:
-            write_atomic(self.folder / SUMMARY, (json.dumps(self.diagnosis.as_dict(), indent=1) + "\n").encode())
+            files.write(self.folder / SUMMARY, (json.dumps(self.diagnosis.as_dict(), indent=1) + "\n").encode())

@@ -81,6 +81,7 @@ class MetricsCSV(MetricsHistory):
         self, folder: Path, first_update: int | None = None, names: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         super().__init__(names)
+        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.csv"
         if first_update is not None and self.path.is_file():
             kept = [row for row in read_metrics(folder) if row["step"] < first_update]

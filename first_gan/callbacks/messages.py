@@ -75,6 +75,10 @@ class RunMessages(Callback):
             print("fast_dev_run: all parts work; nothing was kept.")
             return
         epochs, seconds = trainer.current_epoch, time.monotonic() - self._start
+        if not self.metrics.images:
+            print(f"All {epochs} epochs were trained before; the run's end was missing and is written now.")
+            self.ending()
+            return
         speed = f"{self.metrics.images:,} images in {seconds:.2f} s, {self.metrics.images / seconds:,.0f} a second"
         print(f"Trained to epoch {epochs} ({gan.updates:,} updates): {speed}.")
         if not epoch_is_whole(trainer, gan):

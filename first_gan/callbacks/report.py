@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 from pytorch_lightning import Callback, Trainer
 
+from first_gan import files
 from first_gan.callbacks.counting import GAN, samples, updates_done
 from first_gan.callbacks.loggers import history_of
 from first_gan.callbacks.metrics import TrainingDiverged
@@ -30,7 +31,6 @@ from first_gan.run.folder import (
     WALK,
     RunFolderError,
     read_metrics,
-    write_atomic,
     write_config,
     write_rows,
 )
@@ -64,6 +64,8 @@ class ReportWriter(Callback):
                 int(row["step"]): row for row in read_metrics(self.folder)
             }  # of the run that is resumed
         self._before = Record.read(self.folder / RECORD) if updates_done(trainer, gan) else None  # of a resumed run
+        if trainer.is_global_zero:
+            (self.folder / RECORD.parent).mkdir(parents=True, exist_ok=True)
         if trainer.is_global_zero and not (self.folder / CONFIG).is_file():
             plain = {key: value for key, value in gan.hparams.items() if isinstance(value, (str, int, float, list))}
             options = {"model": plain, "max_epochs": trainer.max_epochs}
@@ -106,7 +108,7 @@ class ReportWriter(Callback):
         steps = closed_walk(anchors(WALK_COLUMNS, gan.latent_dim, self.seed))
         images = to_pixels(samples(gan, steps.flatten(0, 1)))
         self._save(stacked(list(images.unflatten(0, (len(steps), WALK_COLUMNS)))), WALK)
-        write_atomic(self.folder / RECORD, (json.dumps(asdict(record), indent=1) + "\n").encode())
+        files.write(self.folder / RECORD, (json.dumps(asdict(record), indent=1) + "\n").encode())
 
     def _compare(self, gan: GAN, images: ImageSet) -> dict[str, Any]:
         """Draws samples above their nearest training images; returns how far apart they are, and how frequent each class is."""
@@ -129,4 +131,4 @@ class ReportWriter(Callback):
         }
 
     def _save(self, picture: Image.Image, name: Path) -> None:
-        write_atomic(self.folder / name, png(picture))
+        files.write(self.folder / name, png(picture))

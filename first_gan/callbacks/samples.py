@@ -7,10 +7,10 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from first_gan import files
 from first_gan.callbacks.counting import GAN, samples, updates_done
 from first_gan.drawing.latent import latent_vectors
 from first_gan.drawing.pictures import grid, png, to_pixels
-from first_gan.run.folder import write_atomic
 
 IMAGES = 64
 
@@ -29,6 +29,8 @@ class SampleGrids(Callback):
         self.seed, self.real = seed, real
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
+        if self.folder is not None and trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
         if trainer.current_epoch > 0 or not trainer.is_global_zero:
             return
         if self.real is not None:
@@ -49,4 +51,4 @@ class SampleGrids(Callback):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(tag, pil_to_tensor(picture), step)
         if self.folder is not None:
-            write_atomic(self.folder / f"{name}.png", png(picture))
+            files.write(self.folder / f"{name}.png", png(picture))

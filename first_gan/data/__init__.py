@@ -21,6 +21,7 @@ VALIDATION_ROWS = slice(50_000, 60_000)  # of the training set, as in Goodfellow
 SIDES = range(8, 257)  # legal sides of your own pictures, pixels
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")  # the suffixes of those that are read
 FEWEST = 20  # images that can be split into those to train on, to validate and to test
+LARGEST = 64 << 20  # bytes of one of the four files, packed or not; the largest is 47 MB
 
 
 class DataError(Exception):

@@ -1,6 +1,7 @@
 """IDX, the file format of MNIST: a magic number, the sizes, then unsigned bytes. Everything is checked on reading."""
 
 import gzip
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -9,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from first_gan import files
 from first_gan.data import (
     FILES,
     FOLDERS,
+    LARGEST,
     TEST_IMAGES,
     TEST_LABELS,
     TEST_ROWS,
@@ -91,14 +94,20 @@ def unpacked(path: Path) -> bytes:
         DataError: The file cannot be read, or is not whole.
     """
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(GZIP) else content
+        content = files.read(path, LARGEST)
+        if not content.startswith(GZIP):
+            return content
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            content = file.read(LARGEST + 1)
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is a damaged gzip file ({error}); download it again") from error
     except EOFError as error:
         raise DataError(f"{path} is cut short; download it again") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST:
+        raise DataError(f"{path} unpacks to more than {LARGEST >> 20} MiB, which no file of these datasets does")
+    return content
 
 
 def read(path: Path, shape: tuple[int, ...]) -> Tensor:

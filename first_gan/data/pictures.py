@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from first_gan import files, tensors
 from first_gan.data import FEWEST, PICTURES, SIDES, DataError, ImageSet, check_image_size, places, split
-from first_gan.run.folder import write_atomic
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 GIANT = 100_000_000  # pixels
@@ -101,9 +101,9 @@ def _candidates(folder: Path) -> list[str]:
         ) from error
 
     names = []
-    for root, folders, files in os.walk(folder, onerror=refuse):
+    for root, folders, names_there in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        pictures = (name for name in files if not name.startswith(".") and name.lower().endswith(PICTURES))
+        pictures = (name for name in names_there if not name.startswith(".") and name.lower().endswith(PICTURES))
         names += [(Path(root) / name).relative_to(folder).as_posix() for name in pictures]
     names.sort()
     alone = next((name for name in names if not _class(name)), None)
@@ -254,7 +254,7 @@ def _signature(folder: Path, names: list[str], image_size: int | None) -> str:
 def _kept(cache: Path, signature: str) -> Decoded | None:
     """What an earlier reading of the same files kept; None where there is nothing whole."""
     try:
-        found = torch.load(cache, map_location="cpu", weights_only=True)
+        found = tensors.load(cache)
         if found.pop("signature") != signature:
             return None
         decoded = Decoded(**found)
@@ -267,4 +267,4 @@ def _keep(cache: Path, signature: str, decoded: Decoded) -> None:
     buffer = io.BytesIO()
     torch.save({"signature": signature} | vars(decoded), buffer)
     with suppress(OSError):  # a folder that cannot be written is read anew each time
-        write_atomic(cache, buffer.getvalue(), writer=f"-{os.getpid()}")
+        files.write(cache, buffer.getvalue())

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from first_gan.data import TEST_IMAGES, TEST_LABELS, TORCHVISION, TRAIN_IMAGES, TRAIN_LABELS
+from first_gan import files
+from first_gan.data import LARGEST, TEST_IMAGES, TEST_LABELS, TORCHVISION, TRAIN_IMAGES, TRAIN_LABELS
 
 MNIST = {  # SHA-256 of the pixels or labels alone: they are the same however the file is packed
     TRAIN_IMAGES: "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
@@ -30,6 +31,6 @@ def owner(path: Path, array: Tensor) -> str | None:
     """
     if hashlib.sha256(array.contiguous().numpy().data).hexdigest() in MNIST.values():
         return "mnist"
-    md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    md5 = hashlib.md5(files.read(path, LARGEST), usedforsecurity=False).hexdigest()
     sums = {md5: dataset for dataset, source in TORCHVISION.items() for _, md5 in source.resources}
     return sums.get(md5)

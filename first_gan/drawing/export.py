@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from first_gan.run.folder import relative, write_atomic
+from first_gan import files
+from first_gan.run.folder import relative
 
 OPSET = 18
 TOLERANCE = 1e-5  # of pixels in [-1, 1]
@@ -56,7 +57,8 @@ def export(generator: nn.Module, latent_dim: int, path: Path) -> str:
     error = (images - expected).abs().max().item()
     if not error <= TOLERANCE:
         raise ExportError(f"the exported generator draws other images: they differ by up to {error:.1g}")
-    write_atomic(path, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write(path, content)
     shape = ", ".join(map(str, expected.shape[1:]))
     return (
         f"written to {relative(path)}: {made_for}, sha256 {hashlib.sha256(content).hexdigest()}\n"

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.functional import to_pil_image
 
+from first_gan import files
 from first_gan.drawing.latent import draw
 from first_gan.drawing.pictures import grid, png, to_pixels
 from first_gan.run.cli import Steps
-from first_gan.run.folder import relative, write_atomic
+from first_gan.run.folder import relative
 
 
 def draw_pixels(network: nn.Module, z: Tensor, batch_size: int, steps: Steps) -> Tensor:
@@ -63,5 +64,6 @@ def images_in(folder: Path) -> list[Path]:
 
 def written(out: Path, content: bytes, what: str = "") -> str:
     """Writes a file in one step; returns what to say of it."""
-    write_atomic(out, content)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    files.write(out, content)
     return f"written {what}to {relative(out)}"

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from first_gan import files
 from first_gan.diagnosis.history import FCD, digits
 from first_gan.diagnosis.rules import CONVERGED, IMPROVING, TOO_EARLY
 from first_gan.report import pictures
 from first_gan.report.charts import charts, compared
 from first_gan.report.run import Run
-from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative, write_atomic
+from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative
 
 HERE = Path(__file__).parent
 WALK_COLUMNS = 8
@@ -35,7 +35,7 @@ COMPARED_SCORES = (
 
 def write(page: str, path: Path) -> None:
     """Writes a page; a run that ends and a person who asks for its report can do so at once."""
-    write_atomic(path, page.encode(errors="replace"), writer=f".{os.getpid()}")
+    files.write(path, page.encode(errors="replace"))
 
 
 def report(run: Run) -> str:

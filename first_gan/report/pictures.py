@@ -7,8 +7,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from first_gan import files
+
 MOST_FRAMES = 60
 FRAMES_BYTES, PICTURE_BYTES = 1_500_000, 500_000  # of a report's 3 MiB, encoded: all frames, and any other picture
+MOST_BYTES, MOST_PIXELS = (
+    64 << 20,
+    64 << 20,
+)  # of a picture in a run folder; a grid of 64 of the largest images has 4 million
 MOST_SIDE = 16_383  # pixels that WebP can have
 # WebP's quality, and how many times smaller: the first at which all fit. Noise takes thrice an image's bytes.
 LADDER = ((80, 1), (60, 1), (40, 1), (20, 1), (5, 1), (20, 2), (5, 2), (5, 4))
@@ -34,9 +40,13 @@ def thinned(epochs: Sequence[int], keep: Collection[int | None] = (), most: int 
 def open_picture(path: Path, width: int = MOST_SIDE) -> Image.Image | None:
     """A picture of a run folder, L or RGB, made smaller where it is wider; None for one that is missing, broken or huge."""
     try:
-        with Image.open(path) as image:
+        with Image.open(
+            io.BytesIO(files.read(path, MOST_BYTES)), formats=["PNG"]
+        ) as image:  # else Pillow runs Ghostscript
+            if image.width * image.height > MOST_PIXELS:
+                return None
             picture = image.convert("L" if image.mode in GRAY else "RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:  # Pillow raises many kinds on broken pictures
         return None
     if picture.width > width:
         picture = picture.resize((width, max(1, round(picture.height * width / picture.width))))

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from PIL import Image
 
+from first_gan import files
 from first_gan.diagnosis.history import FCD, History
 from first_gan.diagnosis.rules import Diagnosis, diagnose, verdict_of
 from first_gan.report.pictures import MOST_FRAMES, MOST_SIDE, open_picture, thinned
-from first_gan.run.config import load, read_utf8
+from first_gan.run.config import load
 from first_gan.run.folder import RECORD, SIGNATURE, RunFolderError, read_rows
 from first_gan.run.names import flat
 
@@ -47,7 +48,7 @@ class Record:
     def read(cls, path: Path) -> "Record | None":
         """From its file; None where there is none or it is broken."""
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            kept = json.loads(files.text(path))
             classes, distances = list(map(float, kept["classes"])), list(map(float, kept["distances"]))
             seconds, real_distance = float(kept["seconds"]), float(kept["real_distance"])
             names = kept.get("class_names", [])  # which earlier records lack
@@ -90,7 +91,7 @@ class Run:
             RunFolderError: It is not one, has no epoch yet, or cannot be read.
         """
         try:
-            text = read_utf8(folder / "config.yaml")
+            text = files.text(folder / "config.yaml")
             if not text.startswith(SIGNATURE):
                 raise FileNotFoundError
             nested = load(text)

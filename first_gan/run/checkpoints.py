@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from torch import Tensor
 
+from first_gan import files, tensors
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand, shout
-from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config, write_atomic
+from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config
 from first_gan.run.names import CONTENTS
 from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import fingerprint
@@ -31,11 +30,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         RunFolderError: It is damaged, not a checkpoint of this program, or holds pickled objects (never executed).
     """
     try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise RunFolderError(f"{path} is damaged or not a checkpoint")
-            file.seek(0)
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint = tensors.load(path)
     except (IsADirectoryError, FileNotFoundError) as error:
         raise no_checkpoint(path) from error
     except OSError as error:
@@ -44,8 +39,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise RunFolderError(
             f"{path} holds a pickled Python object, which could run code: refused, not loaded"
         ) from error
-    except RunFolderError:
-        raise
     except Exception as error:  # torch.load raises many kinds; none of them executes what it reads
         raise RunFolderError(f"{path} is damaged or not a checkpoint") from error
     if not isinstance(checkpoint, dict) or not all(
@@ -56,8 +49,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def check_resumable(
-    path: Path, checkpoint: Mapping[str, Any], options: Mapping[str, Any], max_epochs: int | None, max_steps: int
-) -> None:
+    path: Path,
+    checkpoint: Mapping[str, Any],
+    options: Mapping[str, Any],
+    max_epochs: int | None,
+    max_steps: int,
+    ended: bool = True,
+) -> bool:
     """Makes sure that training on from a checkpoint is what its run began.
 
     Args:
@@ -66,6 +64,10 @@ def check_resumable(
         options: What must not change, by option name, as it is now.
         max_epochs: Epochs to train in all; None or -1 for no end.
         max_steps: Updates to train in all; -1 for no end.
+        ended: Whether the run was not killed after its last epoch, before its end.
+
+    Returns:
+        Whether anything is left to train. If not, the run's end is.
 
     Raises:
         RunFolderError: An option changed (the message has the diff), all is trained already, or the checkpoint's run has
@@ -95,15 +97,18 @@ def check_resumable(
                 f"{path} is of epoch {done}, and its run has gone on to epoch {newer}, which resuming would overwrite\n"
                 "copy the checkpoint out of the run folder to start a new run from it"
             )
+    if not ended and (max_epochs == done or max_steps == done_updates(checkpoint)):
+        return False
     if max_epochs is not None and 0 <= max_epochs <= done:
         raise RunFolderError(
             f"{path} has trained {done} of {max_epochs} epochs: pass a --max_epochs over {done} to train on"
         )
-    updates = checkpoint["global_step"] // (before["model.d_steps"] + 1)
+    updates = done_updates(checkpoint)
     if 0 <= max_steps <= updates:
         raise RunFolderError(
             f"{path} has trained {updates} of {max_steps} updates: pass a larger --max_steps (-1: no limit) to train on"
         )
+    return True
 
 
 def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, torch.Tensor]) -> None:
@@ -113,18 +118,18 @@ def check_weights(path: Path, checkpoint: Mapping[str, Any], now: Mapping[str, t
         RunFolderError: They do not.
     """
     before = checkpoint["state_dict"]
-    whole = all(
-        isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta for value in before.values()
-    )
-    if not whole or {key: value.shape for key, value in before.items()} != {
-        key: value.shape for key, value in now.items()
-    }:
-        raise RunFolderError(f"{path} holds other networks than its options say: it is damaged")
+    if before.keys() != now.keys() or not all(map(tensors.fits, before.values(), (now[key] for key in before))):
+        raise RunFolderError(f"{path} holds other networks than its options say, or weights that are no finite numbers")
 
 
 def epochs_done(checkpoint: Mapping[str, Any]) -> int:
     """How many whole epochs a checkpoint has behind it."""
     return checkpoint["epoch"] + 1
+
+
+def done_updates(checkpoint: Mapping[str, Any]) -> int:
+    """How many updates a checkpoint of train.py has behind it."""
+    return checkpoint["global_step"] // (checkpoint["options"]["model.d_steps"] + 1)
 
 
 def _plain(value: Any) -> Any:
@@ -137,7 +142,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_atomic(Path(path), buffer.getvalue())
+        files.write(Path(path), buffer.getvalue())
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return load_checkpoint(Path(path))
 
 
 def load_gan(path: Path, checkpoint: dict[str, Any], gan_class: Callable[..., Any]) -> Any:

@@ -154,6 +154,10 @@ class Parser(ArgumentParser):
                 raise UserError(f"--{group} must be a group of options, got {options.get(group)}")
         return options
 
+    def names(self) -> list[str]:
+        """All options, with their groups: `model.lr`."""
+        return [option.removeprefix("--") for action in self._actions for option in action.option_strings]
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:  # of a class's own arguments, within the parser of all
             super().error(message, ex)
@@ -202,8 +206,7 @@ class Parser(ArgumentParser):
     def _unknown(self, name: str, given: str) -> str:
         if name in self.refused:
             return f"--{name} cannot be used here: {self.refused[name]}"
-        known = [option.removeprefix("--") for action in self._actions for option in action.option_strings]
-        known += self.nested
+        known = [*self.names(), *self.nested]
         hint = f"; did you mean --{meant}?" if (meant := closest(name, known)) else "; --help lists the options"
         return f"unknown option {given if given.startswith('in ') else '--' + name if '--' in given else given}{hint}"
 

@@ -1,22 +1,13 @@
-"""Options as YAML files: UTF-8 in every locale, and so are the names of files in them."""
+"""Options as YAML: UTF-8 in every locale, and so are the names of files in them; plain data, read within bounds."""
 
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-
-def read_utf8(path: Path) -> str:
-    """A text file's contents, without the mark that Windows' editors put before them.
-
-    Raises:
-        UnicodeDecodeError: It is not UTF-8.
-        OSError: It cannot be read.
-    """
-    return path.read_text(encoding="utf-8-sig")
+DEEPEST = 50
 
 
 def load(text: str, loader: Callable[[str], Any] = yaml.safe_load) -> Any:
@@ -25,8 +16,29 @@ def load(text: str, loader: Callable[[str], Any] = yaml.safe_load) -> Any:
     Args:
         text: YAML, with names as `dump` writes them.
         loader: Reads YAML. libyaml's refuses escapes of bytes that are not UTF-8: where there are any, PyYAML's own does it.
+
+    Raises:
+        yaml.YAMLError: It is not YAML, is nested over 50 levels deep, or says one thing by reference to another: a few lines
+            of that become gigabytes.
     """
-    return _changed((yaml.safe_load if re.search(r"\\uDC[89A-F]", text) else loader)(text), _to_system)
+    escapes = re.search(r"\\uDC[89A-F]", text) is not None
+    try:
+        _check(text, yaml.SafeLoader if escapes else getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return _changed((yaml.safe_load if escapes else loader)(text), _to_system)
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # PyYAML lets through what Python's int() and date() raise, among others
+        raise yaml.YAMLError(f"a value is not what it is said to be: {error}") from error
+
+
+def _check(text: str, parser: Any) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=parser):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"references such as *{event.anchor} are not read")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.YAMLError(f"nested over {DEEPEST} levels deep")
 
 
 def dump(options: Any, ascii_alone: bool = False) -> str:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from first_gan.run.config import load, read_utf8
+from first_gan import files
+from first_gan.run.config import load
 
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
@@ -33,32 +34,12 @@ LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 REPORT = "report.html"
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
+PARTS = ("checkpoints", "samples", "report")  # its folders
 SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
 
 
 class RunFolderError(Exception):
     """A run folder or checkpoint cannot be used; the message is for the person who named it."""
-
-
-def write_atomic(path: Path, content: bytes, writer: str = "") -> None:
-    """Writes a file so that there is always either the old one or the whole new one, also when the disk is full.
-
-    Args:
-        path: The file.
-        content: All of it.
-        writer: Tells writers apart where there can be several at once; by default a kill leaves at most one part behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}{writer}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def claim(root: Path) -> Path:
@@ -86,17 +67,18 @@ def _numbers(logs: Path) -> list[int]:
     return [int(name) for name in names if name.isdecimal()]
 
 
-def open_run(folder: Path | None, root: Path, config: str, device: str) -> tuple[Path, FileLock]:
-    """Claims a run folder where none is resumed, locks it, and writes its config.yaml.
+def open_run(folder: Path | None, root: Path, config: str, device: str, held: ExitStack) -> Path:
+    """Claims a run folder and locks it where none is resumed, and writes its config.yaml.
 
     Args:
-        folder: The run folder; None claims a new one.
+        folder: The run folder, which is locked; None claims a new one.
         root: Where that goes, in `lightning_logs/`.
         config: All options as YAML.
         device: Where it trains.
+        held: Keeps the lock until it is closed.
 
     Raises:
-        RunFolderError: The folder cannot be written, also by its name, or another process trains there.
+        RunFolderError: The folder cannot be written, also by its name, or another process trains there, or it leads elsewhere.
     """
     try:
         str(folder or root).encode()
@@ -108,13 +90,31 @@ def open_run(folder: Path | None, root: Path, config: str, device: str) -> tuple
         ) from error
     claimed = folder or claim(root)
     try:
-        held = lock(claimed)
+        if folder is None:
+            lock(claimed, held)
+        make_ready(claimed)
         write_config(claimed, config, device)
     except OSError as error:
         if folder is None:
             shutil.rmtree(claimed, ignore_errors=True)
         raise RunFolderError(f"{claimed} cannot be written: {error.strerror}") from error
-    return claimed, held
+    return claimed
+
+
+def make_ready(folder: Path) -> None:
+    """Makes a run folder's own folders, and removes what a killed process left half-written.
+
+    Raises:
+        RunFolderError: One of them, or a file of TensorBoard's, is a link, by which a file elsewhere would be overwritten.
+        OSError: It cannot be written.
+    """
+    own = [folder / name for name in PARTS]
+    for path in [*own, *folder.glob("events.out.tfevents.*")]:
+        if path.is_symlink():
+            raise RunFolderError(f"{path} is a link; a run's folder holds nothing but its own files: remove it")
+    for path in own:
+        path.mkdir(exist_ok=True)
+    files.sweep([folder, *own])
 
 
 def find_checkpoint(ckpt_path: str, root: Path) -> Path | None:
@@ -158,7 +158,7 @@ def folder_of(checkpoint: Path) -> Path | None:
     """The run folder that a checkpoint lies in, or None for one that was copied elsewhere."""
     beside = checkpoint.absolute().parent
     try:
-        ours = read_utf8(beside.parent / CONFIG).startswith(SIGNATURE)
+        ours = files.text(beside.parent / CONFIG).startswith(SIGNATURE)
     except (OSError, UnicodeDecodeError):
         return None
     return beside.parent if ours and beside.name == LAST.parent.name else None
@@ -171,7 +171,7 @@ def read_config(path: Path) -> dict[str, Any]:
         RunFolderError: It cannot be read, or holds no options.
     """
     try:
-        options = load(read_utf8(path))
+        options = load(files.text(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunFolderError(f"{path} is broken; mend it") from error
     return options if isinstance(options, dict) else {}
@@ -190,7 +190,7 @@ def write_config(folder: Path, options: str, device: str) -> None:
         f"{SIGNATURE}, git {_git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
         f"# python {platform.python_version()}, {versions}, on {device}\n"
     )
-    write_atomic(folder / CONFIG, (header + options).encode())
+    files.write(folder / CONFIG, (header + options).encode())
 
 
 def _git_revision() -> str:
@@ -201,20 +201,22 @@ def _git_revision() -> str:
         return "revision unknown"
 
 
-def lock(folder: Path) -> FileLock:
-    """Keeps a second process from training into the same folder; the system drops it when this process ends.
+def lock(folder: Path, held: ExitStack) -> None:
+    """Keeps a second process from training into the same folder until `held` is closed, or this process ends.
 
     Raises:
         RunFolderError: Another process holds it.
     """
-    file_lock = FileLock(folder / ".lock")
+    file_lock = FileLock(path := folder / ".lock")
+    if path.is_symlink():
+        raise RunFolderError(f"{path} is a link, by which a file elsewhere would be emptied: remove it")
     try:
         file_lock.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(f"{folder} is still being trained by another process") from None
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be written: {error.strerror}") from error
-    return file_lock
+    held.callback(file_lock.release)
 
 
 def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
@@ -224,7 +226,7 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(folder / "metrics.csv", text.getvalue().encode())
+    files.write(folder / "metrics.csv", text.getvalue().encode())
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

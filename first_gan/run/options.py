@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -13,12 +14,13 @@ from jsonargparse import ActionConfigFile, Namespace
 from pytorch_lightning import Trainer
 from torch import nn
 
+from first_gan import files
 from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.messages import LESSON_EPOCHS
 from first_gan.callbacks.quality import QualityMonitor
-from first_gan.networks import NetworkError, import_trusted
+from first_gan.networks import NetworkError, import_trusted, is_plain
 from first_gan.run.cli import Parser, UserError
-from first_gan.run.config import load, read_utf8
+from first_gan.run.config import load
 from first_gan.run.names import CONTENTS, PROCESSES, flat
 
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
@@ -38,8 +40,11 @@ NOT_OFFERED = {
     *("overfit_batches", "limit_test_batches", "limit_predict_batches", "reload_dataloaders_every_n_epochs"),
     *("use_distributed_sampler", "min_epochs", "min_steps", "enable_autolog_hparams", "inference_mode"),
 }
+PLAIN_TEXT = ("accelerator", "strategy")  # the Trainer takes classes for them as well, which a file could have imported
 NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
 FOUND = (PROCESSES, CONTENTS)  # of a run, beside its options
+# Beside the model's and the data's; scores of few images differ from scores of many.
+TOP = ("seed_everything", "precision", "limit_train_batches", "quality.samples")
 NETWORKS = ("model.generator", "model.discriminator")
 
 
@@ -66,7 +71,9 @@ def build_parser(gan: type, data: type) -> Parser:
     parser.add_class_arguments(data, "data", skip={"seed"})
     parser.add_class_arguments(QualityMonitor, "quality", skip={"seed", "judge", "images"})
     parser.add_class_arguments(HealthMonitor, "health", skip={"seed", "real", "names", "folder", "options"})
-    parser.add_class_arguments(Trainer, None, skip=NOT_OFFERED)
+    parser.add_class_arguments(Trainer, None, skip={*NOT_OFFERED, *PLAIN_TEXT})
+    parser.add_argument("--accelerator", type=str, default="auto", help="where to train: auto, cpu, gpu, cuda or mps")
+    parser.add_argument("--strategy", type=str, default="auto", help="how several devices share it: auto or ddp")
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
 
@@ -83,7 +90,7 @@ def typed_checkpoint(argv: Sequence[str]) -> Namespace:
         with suppress(
             OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError
         ):  # of which the whole parser will speak
-            kept = load(read_utf8(Path(config)))
+            kept = load(files.text(Path(config)))
             typed = {name: kept.get(name) if value is None else value for name, value in typed.items()}
     return Namespace({name: None if value == "null" else value for name, value in typed.items()})
 
@@ -98,15 +105,13 @@ def fixed_options(options: Namespace, processes: int, contents: str | None) -> d
     """
     nested = {"model": options.model.as_dict(), "data": options.data.as_dict()}
     del nested["data"]["data_dir"], nested["model"]["steps_per_execution"]
-    top = {key: options[key] for key in ("seed_everything", "precision", "limit_train_batches")}
-    top["quality.samples"] = options.quality.samples  # scores of few images differ from scores of many
+    top = {key: options[key] for key in TOP}
     return top | flat(nested) | dict(zip(FOUND, (processes, contents), strict=True))
 
 
 def as_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
     """The options that a checkpoint keeps, for a parser's defaults: those of a network beside its class again."""
-    groups = ("model.", "data.", "quality.samples", "seed_everything", "precision", "limit_train_batches")
-    defaults = {key: value for key, value in fixed.items() if key not in FOUND and key.startswith(groups)}
+    defaults = {key: value for key, value in fixed.items() if key not in FOUND}
     for network in NETWORKS:
         arguments = {key: defaults.pop(key) for key in list(defaults) if key.startswith(f"{network}.")}
         named = {key.removeprefix(f"{network}."): value for key, value in arguments.items()}
@@ -114,11 +119,12 @@ def as_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def check_files(options: Mapping[str, Any], argv: Sequence[str], project: Path) -> None:
-    """Makes sure that what a run's files say imports nothing: plain values, and networks of the project's own or typed now.
+def check_file(options: Any, file: str, argv: Sequence[str], project: Path) -> None:
+    """Makes sure that what a file says imports nothing: plain values, and networks of the project's own or typed now.
 
     Args:
-        options: Nested or by name, from a checkpoint or a run's config.yaml; nothing of them was imported yet.
+        options: What it says: all options, or those of a group, nested or by name; nothing of them was imported yet.
+        file: Its name, for messages.
         argv: What was typed.
         project: The folder of gan_module.py and networks/.
 
@@ -126,29 +132,69 @@ def check_files(options: Mapping[str, Any], argv: Sequence[str], project: Path) 
         UserError: A file names another class.
     """
     for name, class_path in named_classes(options):
-        if name not in NETWORKS:
-            raise UserError(f"this run's files name a class for --{name}, {class_path}, which is not imported")
-        if not any(word.split("=")[-1] == class_path for word in argv):
-            try:
-                import_trusted(class_path, project)
-            except NetworkError as error:
-                raise UserError(
-                    f"--{name}: {error}\nif you trust it, name it yourself: --{name} {class_path}"
-                ) from error
+        option = next((network for network in NETWORKS if network.endswith(name.split(".")[-1])), None)
+        if option is None:
+            raise UserError(f"{file} names a class for {name}, {class_path}, which is not imported")
+        if any(word.split("=")[-1] == class_path for word in argv):
+            continue
+        try:
+            import_trusted(class_path, project)
+        except NetworkError as error:
+            raise UserError(
+                f"{file}: {option}: {error}\nif you trust it, name it yourself: --{option} {class_path}"
+            ) from error
 
 
-def named_classes(options: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def named_classes(options: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """The options for which a class is named, at any depth, with its path; a network's may stand there alone."""
-    for key, value in options.items():
+    if isinstance(options, list):
+        options = dict(enumerate(options))
+    elif isinstance(options, str):  # all of a file, for a network
+        options = {NETWORKS[0]: options}
+    for key, value in options.items() if isinstance(options, Mapping) else ():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             if "class_path" in value:
                 yield name, str(value["class_path"])
             yield from named_classes({each: value[each] for each in value if each != "class_path"}, f"{name}.")
         elif isinstance(value, list):
-            yield from named_classes(dict(enumerate(value)), f"{name}.")
-        elif name in NETWORKS or key == "class_path":
+            yield from named_classes(value, f"{name}.")
+        elif value is not None and name.split(".")[-1] in ("generator", "discriminator", "class_path"):
             yield name, str(value)
+
+
+def check_kept(path: Path, kept: Any, parser: Parser) -> dict[str, Any]:
+    """The options that a checkpoint keeps, as a parser's defaults: those that `fixed_options` writes, of legal types.
+
+    Args:
+        path: The checkpoint's path.
+        kept: What it holds as its options.
+        parser: train.py's.
+
+    Raises:
+        UserError: They are not.
+    """
+    if not isinstance(kept, dict):
+        raise UserError(f"{path} is not of train.py: it does not hold the run's options")
+    own = (
+        {name for name in parser.names() if name.startswith(("model.", "data."))} - {"data.data_dir"}
+        | set(FOUND)
+        | set(TOP)
+    )
+    odd = [
+        name for name in kept if name not in own and not re.fullmatch(rf"({'|'.join(NETWORKS)})\.[a-z]\w*", str(name))
+    ]
+    if odd or not all(map(is_plain, kept.values())):
+        what = f"the option {odd[0]!r}" if odd else "an option that is no plain value"
+        raise UserError(f"{path} is damaged, or of another version of this program: it holds {what}")
+    try:
+        defaults = as_defaults(kept)
+        parser.parse_object({key: value for key, value in defaults.items() if key not in NETWORKS})
+    except KeyError as error:
+        raise UserError(f"{path} is of another version of this program: it lacks the option {error}") from error
+    except UserError as error:
+        raise UserError(f"{path} is damaged, or of another version of this program: {error}") from error
+    return defaults
 
 
 def typed_network(named: Namespace) -> Callable[..., nn.Module]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from jsonargparse import Namespace
 from pytorch_lightning import LightningModule
 from torch import Tensor
 
+from first_gan import tensors
+from first_gan.run import config_files
 from first_gan.run.checkpoints import load_checkpoint
 from first_gan.run.cli import Parser, UserError, expand
-from first_gan.run.folder import CONFIG, LOGS, RunFolderError, find_checkpoint, folder_of, read_config
-from first_gan.run.options import as_defaults, check_files, typed_checkpoint
+from first_gan.run.folder import CONFIG, LOGS, RunFolderError, find_checkpoint, folder_of, lock
+from first_gan.run.options import check_file, check_kept, typed_checkpoint
 
 AVERAGE = "ema."  # how the moving average's weights begin in a checkpoint
 
@@ -37,18 +40,25 @@ class Start:
     weights: Mapping[str, Tensor] | None = None
 
 
-def read(parser: Parser, argv: Sequence[str], project: Path) -> Start:
+def read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | None) -> Start:
     """Reads the command line, and the checkpoint that `--ckpt_path` or `--init_from` names.
 
     Args:
         parser: train.py's.
         argv: What is typed.
-        project: The folder of gan_module.py and networks/, whose classes a checkpoint may name.
+        project: The folder of gan_module.py and networks/, whose classes a file may name.
+        held: Keeps the lock on a run folder that is resumed, which is taken before anything in it is read: what another
+            process wrote meanwhile would be lost. None on all processes but the first, which alone writes.
 
     Raises:
         UserError: An option is bad.
         RunFolderError: The checkpoint is.
     """
+    with config_files.checked(lambda options, file: check_file(options, file, argv, project)):
+        return _read(parser, argv, project, held)
+
+
+def _read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | None) -> Start:
     typed = typed_checkpoint(argv)
     if typed.ckpt_path is not None:
         root = expand(typed.default_root_dir)
@@ -58,22 +68,22 @@ def read(parser: Parser, argv: Sequence[str], project: Path) -> Start:
                 raise UserError(
                     "--init_from begins a new run, and --ckpt_path goes on with an old one: leave one of them out"
                 )
-            return _resume(parser, argv, project, path)
+            return _resume(parser, argv, project, path, held)
         print(f"--ckpt_path auto: no run in {root / LOGS} has a checkpoint yet, so a new one begins.", flush=True)
     if typed.init_from is not None:
         return _begin_with(parser, argv, project, expand(typed.init_from))
     return Start(parser.parse(argv))
 
 
-def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path) -> Start:
+def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path, held: ExitStack | None) -> Start:
     """The run's own options, with what is typed now over them."""
-    checkpoint, folder = load_checkpoint(path), folder_of(path)
-    config = None if folder is None else folder / CONFIG
-    kept = _kept_options("--ckpt_path", checkpoint, argv, project)
-    if config is not None:
-        check_files(read_config(config), argv, project)
+    folder = folder_of(path)
+    if folder is not None and held is not None:
+        lock(folder, held)
+    checkpoint = load_checkpoint(path)
+    kept = _kept_options(path, checkpoint, parser, argv, project)
     parser.set_defaults(kept)
-    options = parser.parse(argv, base=None if config is None else str(config))
+    options = parser.parse(argv, base=None if folder is None else str(folder / CONFIG))
     if options.data.dataset == "auto":
         options.data.dataset = kept["data.dataset"]
     typed = any(word.startswith("--data.data_dir") for word in argv)
@@ -87,23 +97,20 @@ def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path) -> S
 def _begin_with(parser: Parser, argv: Sequence[str], project: Path, path: Path) -> Start:
     """A new run with another's weights: its `--model.*` options, unless others are typed, and all else as in any new run."""
     checkpoint = load_checkpoint(path)
-    kept = _kept_options("--init_from", checkpoint, argv, project)
+    kept = _kept_options(path, checkpoint, parser, argv, project)
     parser.set_defaults({name: value for name, value in kept.items() if name.startswith("model.")})
     options = parser.parse(argv)
     options.init_from = str(path.absolute())
     return Start(options, path, weights=checkpoint["state_dict"])
 
 
-def _kept_options(option: str, checkpoint: Mapping[str, Any], argv: Sequence[str], project: Path) -> dict[str, Any]:
-    """The options that a checkpoint keeps, as a parser's defaults."""
+def _kept_options(
+    path: Path, checkpoint: Mapping[str, Any], parser: Parser, argv: Sequence[str], project: Path
+) -> dict[str, Any]:
+    """The options that a checkpoint keeps, as a parser's defaults; nothing that they name is imported but what may be."""
     kept = checkpoint.get("options")
-    if not isinstance(kept, dict):
-        raise UserError(f"{option}: the checkpoint is not of train.py, so it does not hold the run's options")
-    check_files(kept, argv, project)
-    try:
-        return as_defaults(kept)
-    except KeyError as error:
-        raise UserError(f"{option}: the checkpoint is of another version of this program: {error}") from error
+    check_file(kept, str(path), argv, project)
+    return check_kept(path, kept, parser)
 
 
 def load_weights(gan: LightningModule, path: Path, weights: Mapping[str, Any]) -> None:
@@ -122,6 +129,8 @@ def load_weights(gan: LightningModule, path: Path, weights: Mapping[str, Any]) -
                 f"{list(there) if name in given else 'none'} there, {list(here) if name in own else 'none'} here\n"
                 "leave out options of the networks, or train on images of the same shape"
             )
+        if not tensors.fits(given[name], own[name]):
+            raise RunFolderError(f"--init_from {path}: {name} does not hold finite numbers of the usual kinds")
     gan.load_state_dict(given, strict=False)
     if gan.ema is not None:
         gan.ema.load_state_dict(gan.generator.state_dict())  # type: ignore[union-attr, operator]

@@ -21,12 +21,14 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from first_gan import files, tensors
 from first_gan.data import ImageSet, ImageShape, scaled
 
 FEATURES = 96
 SIDE = 32  # pixels: larger images are averaged down to it, so that a judge costs the same for all of them
 EPOCHS, BATCH_SIZE, PEAK_LR, SHIFT = 8, 128, 4e-3, 2
 FEWEST_STEPS, MOST_EPOCHS = 2000, 40  # of few images 8 epochs are fewer steps: then more epochs, 40 at most
+LARGEST = 64 << 20  # bytes of a judge's file
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = {  # SHA-256 of the weights by dataset
     "mnist": "8b2efd9a8d6c3706d95366b84d8e08bbfc5c39c8c206d3b58f58987644133b57",
@@ -148,18 +150,20 @@ def load(path: Path, sha256: str | None = None) -> Judge:
         JudgeError: The file cannot be read, or is not the one it should be.
     """
     try:
-        content = path.read_bytes()
+        content = files.read(path, LARGEST)
     except OSError as error:
         raise JudgeError(f"{path} cannot be read: {error.strerror}") from error
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise JudgeError(f"{path} is not the judge that scores are compared by (its SHA-256 differs); restore the file")
     try:
-        weights = torch.load(io.BytesIO(content), weights_only=True)
+        weights = tensors.read(io.BytesIO(content))
         cells = math.isqrt(weights["hidden.1.weight"].shape[1] // 64)  # of 8 pixels, along a side
         shape = (weights["convolutions.0.weight"].shape[1], 8 * cells, 8 * cells)
         with torch.random.fork_rng(devices=[]):  # the weights that are overwritten here are random
             judge = Judge(shape, len(weights["classifier.weight"]))
+        if not all(tensors.fits(weights[name], own) for name, own in judge.state_dict().items()):
+            raise tensors.Damaged
         judge.load_state_dict(weights)
     except Exception as error:  # torch.load raises many kinds; none of them executes what it reads
         raise JudgeError(f"{path} holds no judge's weights; remove it, and it is trained anew") from error
@@ -172,9 +176,7 @@ def save(judge: Judge, path: Path) -> None:
     content = io.BytesIO()  # in a file of its own name torch.save would write that name too, and change the hash
     torch.save(judge.state_dict(), content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content.getvalue())
-    part.replace(path)
+    files.write(path, content.getvalue())
 
 
 def shipped(dataset: str) -> Judge:
