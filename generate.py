@@ -209,6 +209,8 @@ def check_free(path: Path, overwrite: bool) -> None:
         taken = f"{path} has images" if images_in(path) else ""
     else:
         taken = f"{path} exists" if os.path.lexists(path) else ""
+        if taken and path.exists() and not path.is_file():
+            raise UserError(f"{path} is {'a folder' if path.is_dir() else 'no file'}; --out names another")
         if taken and (path.is_dir() or path.suffix == ""):
             raise UserError(f"{path} is a {'folder' if path.is_dir() else 'file'}; --out names another")
     if taken and not overwrite:

@@ -30,7 +30,7 @@ from first_gan.callbacks.checkpoints import EpochCheckpoint
 from first_gan.callbacks.curves import Curves
 from first_gan.callbacks.ending import MissingEnding, lacks_ending
 from first_gan.callbacks.health import HealthMonitor
-from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard
+from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard, quiet_writer
 from first_gan.callbacks.messages import RunMessages, how_to_resume
 from first_gan.callbacks.metrics import MetricsLogger, TrainingDiverged
 from first_gan.callbacks.process import OwnProcess, WaitForAll
@@ -52,6 +52,7 @@ from first_gan.run.options import (
     fixed_options,
     typed_network,
 )
+from first_gan.run.state import check_state
 from first_gan.run.stopping import STOP
 from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import SHIPPED, JudgeError, fingerprint, judge_of
@@ -103,6 +104,9 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             ended = not lacks_ending(folder, updates or 0)
             trains = checkpoints.check_resumable(start.path, checkpoint, fixed, *limits, ended)
             checkpoints.check_weights(start.path, checkpoint, gan.state_dict())
+            check_state(start.path, checkpoint, gan, validated_trainer)
+            if folder is not None and (folder / run_folder.METRICS).is_file():
+                run_folder.read_metrics(folder)  # a broken line is found before anything is written
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if is_rank_zero:
             judged(quality, data, may_train=not options.fast_dev_run)
@@ -122,7 +126,8 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
         arguments["plugins"] += [AtomicCheckpointIO()]
         callbacks += [] if trains else [MissingEnding()]
         trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers or False)
-        code = fit(trainer, gan, data, health, folder, start.path if checkpoint else None)
+        with quiet_writer():
+            code = fit(trainer, gan, data, health, folder, start.path if checkpoint else None)
         if code == 0 and trains and gan.updates == (updates or 0):
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
         return code
@@ -150,7 +155,7 @@ def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonito
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed_everything must be 0 to {2**32 - 1}, got {seed}")
     seed_everything(seed, verbose=False)
-    expand(options.data.data_dir), expand(options.default_root_dir)
+    expand(options.data.data_dir), expand(options.default_root_dir), expand(os.environ.get("MNIST_DIR"))
     try:
         data = MNISTDataModule(**options.data, seed=seed)
         quality, health = QualityMonitor(**options.quality, seed=seed), HealthMonitor(**options.health, seed=seed)

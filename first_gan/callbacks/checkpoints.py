@@ -35,5 +35,11 @@ class EpochCheckpoint(ModelCheckpoint):
                 trainer.save_checkpoint(self.best)
             super().on_train_epoch_end(trainer, gan)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {}  # names of files, which a resumed run knows itself; one out of a stranger's checkpoint could be removed
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
+
     def on_save_checkpoint(self, trainer: Trainer, gan: GAN, checkpoint: dict[str, Any]) -> None:
         checkpoint["options"] = self.options

@@ -1,6 +1,8 @@
 """Where metrics go: TensorBoard's events and metrics.csv, both fit to be resumed, each x once."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,8 +29,35 @@ class RunTensorBoard(TensorBoardLogger):
         )
 
     @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        try:
+            super().log_metrics(metrics, step)
+        except ValueError as error:
+            if isinstance(
+                error.__cause__, OSError
+            ):  # a full disk, which Lightning takes for a value that cannot be logged
+                raise error.__cause__ from error
+            raise
+
+    @rank_zero_only
     def save(self) -> None:
         self.experiment.flush()  # and no hparams.yaml: config.yaml says it all
+
+
+@contextmanager
+def quiet_writer() -> Iterator[None]:
+    """Within it TensorBoard's thread, which cannot write, prints no traceback: the next call of the writer raises the same error."""
+    before = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if not (isinstance(failure.exc_value, OSError) and type(failure.thread).__module__.startswith("tensorboard.")):
+            before(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 class MetricsHistory(Logger):

@@ -114,8 +114,8 @@ class Run:
         if record is not None and record.updates < rows[-1]["step"]:
             record = None  # it was resumed since
         run = cls(folder, header, config, options, rows, skipped, record)
-        try:
-            assert run.diagnosis
+        try:  # it is kept
+            run.diagnosis  # noqa: B018
         except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
             what = "config.yaml or metrics.csv holds values that train.py does not write; mend them"
             raise RunFolderError(f"{folder}: {what}") from error

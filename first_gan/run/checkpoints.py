@@ -45,6 +45,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         isinstance(checkpoint.get(key), kind) for key, kind in HOLDS.items()
     ):
         raise RunFolderError(f"{path} is not a checkpoint of this program")
+    if not all(0 <= checkpoint[key] < 2**53 for key in ("epoch", "global_step")):
+        raise RunFolderError(f"{path} is damaged: its epoch or step is no count")
     return checkpoint
 
 

@@ -52,22 +52,29 @@ def _run_command(program: str, body: Callable[[Sequence[str]], int], argv: Seque
         with STOP.taken():
             return body(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        print(f"{program}: error: {plain(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except RunFailed as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {plain(str(error))}", file=sys.stderr)
         return FAILED
     except Interrupted:
         print("\nInterrupted.", file=sys.stderr)
         return STOP.exit_code
 
 
+def plain(text: str) -> str:
+    """A text without what would control a terminal, as a checkpoint's or a file's name can hold it."""
+    return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
+
+
 def expand(path: str | None, default: str = ".") -> Path:
     """A path that a person typed, with ~ for the home folder.
 
     Raises:
-        UserError: It is a URL, or of a person's home who is not known here.
+        UserError: It is a URL, or of a person's home who is not known here, or no file can have that name.
     """
+    if path and "\0" in path:
+        raise UserError(f"{path!r} is no name that a file can have")
     if path and re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):  # `C:/` is a drive
         raise UserError(
             f"{path} is a URL; name a folder or file of this machine, such as one where the other is mounted"
@@ -150,7 +157,8 @@ class Parser(ArgumentParser):
         except UnicodeError as error:
             raise UserError(f"--config: {error}") from error
         for group in ("model", "data", "quality", "health"):
-            if not isinstance(options.get(group), Namespace):
+            own = [name for name in self.names() if re.fullmatch(rf"{group}\.\w+", name)]
+            if not isinstance(options.get(group), Namespace) or not all(name in options for name in own):
                 raise UserError(f"--{group} must be a group of options, got {options.get(group)}")
         return options
 

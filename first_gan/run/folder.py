@@ -29,12 +29,15 @@ from first_gan.run.config import load
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
 CONFIG = "config.yaml"
+METRICS = "metrics.csv"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 REPORT = "report.html"
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
 PARTS = ("checkpoints", "samples", "report")  # its folders
+LONGEST = 256 << 20  # bytes of metrics.csv
+WHOLE = re.compile(r"-?\d{1,15}", re.ASCII)
 SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
 
 
@@ -80,6 +83,10 @@ def open_run(folder: Path | None, root: Path, config: str, device: str, held: Ex
     Raises:
         RunFolderError: The folder cannot be written, also by its name, or another process trains there, or it leads elsewhere.
     """
+    if "::" in str(folder or root):
+        raise RunFolderError(
+            f"{folder or root}: Lightning takes :: for several file systems in a row; name another folder by --default_root_dir"
+        )
     try:
         str(folder or root).encode()
     except UnicodeEncodeError as error:
@@ -97,6 +104,8 @@ def open_run(folder: Path | None, root: Path, config: str, device: str, held: Ex
     except OSError as error:
         if folder is None:
             shutil.rmtree(claimed, ignore_errors=True)
+            with suppress(OSError):  # it holds other runs
+                claimed.parent.rmdir()
         raise RunFolderError(f"{claimed} cannot be written: {error.strerror}") from error
     return claimed
 
@@ -226,7 +235,7 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    files.write(folder / "metrics.csv", text.getvalue().encode())
+    files.write(folder / METRICS, text.getvalue().encode())
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
@@ -235,24 +244,29 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     Raises:
         RunFolderError: A line is not what this program writes.
     """
-    return read_rows(folder / "metrics.csv")
+    return read_rows(folder / METRICS)
 
 
 def read_rows(path: Path, skipped: list[int] | None = None) -> list[dict[str, float]]:
     """`read_metrics` of a file of any name; broken lines are an error, or are left out where `skipped` takes their numbers."""
     rows = []
-    header, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    header, *lines = files.read(path, LONGEST).decode(errors="replace").splitlines() or [""]
     names = header.split(",")
     for number, line in enumerate(lines, start=2):
         try:
             cells = zip(names, line.split(","), strict=True)
-            row = {name: float(cell) for name, cell in cells if cell}
+            row = {name: _number(cell) for name, cell in cells if cell}
             rows.append(row | {"step": int(row["step"]), "epoch": int(row["epoch"])})
         except (ValueError, KeyError, OverflowError) as error:
             if skipped is None:
                 raise RunFolderError(f"{path}, line {number}, is broken; mend or remove it") from error
             skipped.append(number)
     return sorted(rows, key=lambda row: row["step"])
+
+
+def _number(text: str) -> float:
+    """A number as it was written: an int stays one, so that a table that is read and written again is the same."""
+    return int(text) if WHOLE.fullmatch(text) else float(text)
 
 
 def relative(path: Path) -> Path:

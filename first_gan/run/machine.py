@@ -1,6 +1,7 @@
 """What the machine allows: Lightning's check of its own options, accelerators, clusters, notebooks."""
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ from first_gan.run.cli import UserError
 # Each loss trains one network and leaves the other's gradients unused, which plain DDP takes for an error.
 DDP = "ddp_find_unused_parameters_true"
 STRATEGIES = ("auto", "ddp", DDP)
+MOST, MOST_DEVICES = 2**31, 100_000
 GPUS = {"gpu": (CUDAAccelerator, MPSAccelerator), "cuda": (CUDAAccelerator,), "mps": (MPSAccelerator,)}
 
 
@@ -31,6 +33,15 @@ def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, A
     """
     not_the_trainers = {"config", "seed_everything", "ckpt_path", "init_from", "model", "data", "quality", "health"}
     arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
+    counts = {f"model.{name}": options.model[name] for name in ("d_steps", "steps_per_execution")}
+    for name, value in (arguments | counts).items():
+        if isinstance(value, int) and abs(value) >= MOST:
+            raise UserError(f"--{name} must be below {MOST}, got {value}")
+    limit, devices = options.limit_train_batches, options.devices
+    if isinstance(limit, float) and not 0 < limit <= 1:
+        raise UserError(f"--limit_train_batches must be a whole number, or a share above 0 and at most 1, got {limit}")
+    if re.fullmatch(r"\d+", str(devices)) and not (len(str(devices)) < 9 and int(devices) <= MOST_DEVICES):
+        raise UserError(f"--devices {devices}: at most {MOST_DEVICES}")
     if str(options.precision) in ("16", "16-mixed", "16-true"):
         raise UserError("--precision 16 needs loss scaling, which would hide the gradients; use bf16-mixed or 32-true")
     if options.precision == "bf16-true" and options.model.ema_decay:

@@ -45,6 +45,7 @@ NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discrim
 FOUND = (PROCESSES, CONTENTS)  # of a run, beside its options
 # Beside the model's and the data's; scores of few images differ from scores of many.
 TOP = ("seed_everything", "precision", "limit_train_batches", "quality.samples")
+GROUPS = ("model", "data", "quality", "health")
 NETWORKS = ("model.generator", "model.discriminator")
 
 
@@ -129,10 +130,14 @@ def check_file(options: Any, file: str, argv: Sequence[str], project: Path) -> N
         project: The folder of gan_module.py and networks/.
 
     Raises:
-        UserError: A file names another class.
+        UserError: A file names another class, or another file of options.
     """
+    if isinstance(options, Mapping) and "config" in options:
+        raise UserError(f"{file} names another config file, which is not read: name it by --config")
     for name, class_path in named_classes(options):
         option = next((network for network in NETWORKS if network.endswith(name.split(".")[-1])), None)
+        if option is None and name in GROUPS:
+            continue  # which take no class at all, as the parser will say
         if option is None:
             raise UserError(f"{file} names a class for {name}, {class_path}, which is not imported")
         if any(word.split("=")[-1] == class_path for word in argv):

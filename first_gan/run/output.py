@@ -3,11 +3,15 @@
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
+# What a file's name or contents could do to a terminal: set its title, ask it for input. Colors and the cursor are rich's.
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+CONTROLS_BUT_COLORS = re.compile(r"(?!\x1b\[[0-9;?]*[A-Za-z])" + CONTROLS.pattern)
 CLOSED_BY_READER = (errno.EPIPE, errno.EINVAL)  # `| head` has seen enough; Windows says EINVAL
 
 
@@ -32,6 +36,9 @@ class Output:
         if self.failure is not None and self.on_dropped is not None and text.strip():  # print writes line ends alone
             say, self.on_dropped = self.on_dropped, None
             say()
+        text = (CONTROLS_BUT_COLORS if self._stream.isatty() else CONTROLS).sub(
+            lambda match: ascii(match[0])[1:-1], text
+        )
         encoding = self._stream.encoding or "utf-8"
         try:
             text.encode(encoding, self._stream.errors or "strict")

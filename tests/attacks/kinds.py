@@ -1,0 +1,37 @@
+"""All attacks, and one of them in a process of its own."""
+
+import tempfile
+import time
+from pathlib import Path
+
+INPUTS = {  # tries of each
+    "crafted": 300,
+    "run_files": 250,
+    "options": 350,
+    "names": 200,
+    "code": 200,
+    "places_of_files": 150,
+    "configs": 250,
+    "other_options": 250,
+    "flips": 300,
+    "archives": 120,
+    "datasets": 150,
+    "pictures": 100,
+    "outputs": 120,
+    "flips_of_a_judge": 100,
+}
+FAULTS = {"kills": 100, "failing_calls": 100, "full_disk": 100, "file_sizes": 40, "vanishing": 30}
+Counts = dict[str, int]
+
+
+def attack(name: str, count: int) -> tuple[str, Counts, dict[str, list[str]], float]:
+    """Makes so many tries of one attack, in a process that has the program loaded and forks one for each."""
+    from tests.attacks import checkpoints, faults, inputs
+    from tests.attacks.rig import Rig
+
+    start = time.monotonic()
+    function = next(getattr(module, name) for module in (inputs, checkpoints, faults) if hasattr(module, name))
+    with tempfile.TemporaryDirectory(prefix="attack-") as folder:
+        rig = Rig(Path(folder).resolve())
+        function(rig, count)
+    return name, rig.tries, rig.failures, time.monotonic() - start
