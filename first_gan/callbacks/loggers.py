@@ -33,9 +33,7 @@ class RunTensorBoard(TensorBoardLogger):
         try:
             super().log_metrics(metrics, step)
         except ValueError as error:
-            if isinstance(
-                error.__cause__, OSError
-            ):  # a full disk, which Lightning takes for a value that cannot be logged
+            if isinstance(error.__cause__, OSError):  # a full disk; Lightning takes it for a value of a wrong kind
                 raise error.__cause__ from error
             raise
 

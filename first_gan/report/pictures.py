@@ -11,10 +11,7 @@ from first_gan import files
 
 MOST_FRAMES = 60
 FRAMES_BYTES, PICTURE_BYTES = 1_500_000, 500_000  # of a report's 3 MiB, encoded: all frames, and any other picture
-MOST_BYTES, MOST_PIXELS = (
-    64 << 20,
-    64 << 20,
-)  # of a picture in a run folder; a grid of 64 of the largest images has 4 million
+MOST_BYTES, MOST_PIXELS = 64 << 20, 16 << 20  # of a run's picture; a grid of the largest images has 4 million pixels
 MOST_SIDE = 16_383  # pixels that WebP can have
 # WebP's quality, and how many times smaller: the first at which all fit. Noise takes thrice an image's bytes.
 LADDER = ((80, 1), (60, 1), (40, 1), (20, 1), (5, 1), (20, 2), (5, 2), (5, 4))

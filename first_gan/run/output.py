@@ -36,9 +36,8 @@ class Output:
         if self.failure is not None and self.on_dropped is not None and text.strip():  # print writes line ends alone
             say, self.on_dropped = self.on_dropped, None
             say()
-        text = (CONTROLS_BUT_COLORS if self._stream.isatty() else CONTROLS).sub(
-            lambda match: ascii(match[0])[1:-1], text
-        )
+        controls = CONTROLS_BUT_COLORS if self._stream.isatty() else CONTROLS
+        text = controls.sub(lambda match: ascii(match[0])[1:-1], text)
         encoding = self._stream.encoding or "utf-8"
         try:
             text.encode(encoding, self._stream.errors or "strict")
