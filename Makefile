@@ -1,7 +1,8 @@
 # make train: sets up, then trains.  make test: sets up, then checks and tests.  make bench: sets up, then measures speed.
 # make mutants: breaks the code in many ways and sees that the tests notice each.
+# make attack: tries thousands of bad inputs and faults on every command.  make audit: asks PyPI for known holes in the locked versions.
 # make test-lowest: tests with the lowest versions that requirements.txt allows.  make lock: newest versions into the lock files.
-# All but make bench and make lock take ARGS="...".
+# All but make audit, make bench and make lock take ARGS="...".
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV := .venv
 LOWEST := .venv-lowest
@@ -11,7 +12,7 @@ UV := $(shell command -v uv || echo .venv-uv/bin/uv)
 # An index that was named for pip serves uv too.
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 
-.PHONY: install train test test-lowest mutants bench lint format lock clean
+.PHONY: install train test test-lowest mutants attack audit bench lint format lock clean
 
 install: $(VENV)/.installed
 
@@ -26,6 +27,12 @@ test-lowest: $(LOWEST)/.installed
 
 mutants: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+attack: $(VENV)/.installed-dev
+	@$(BIN)/python -W ignore -m tests.attacks $(ARGS)
+
+audit: | .venv-audit/bin/pip-audit
+	@.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock
 
 bench: install
 	@$(BIN)/python -m benchmarks.speed
@@ -46,7 +53,7 @@ lock: | $(UV)
 	@$(call compile,requirements.txt --constraints requirements-dev.lock,requirements.lock)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .venv-uv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) .venv-uv .venv-audit .mypy_cache .pytest_cache .ruff_cache
 
 # A marker is written only after the install succeeded, so that one that broke off is taken up again.
 $(VENV)/.installed: requirements.lock
@@ -64,6 +71,10 @@ $(LOWEST)/.installed: requirements-dev.txt requirements.txt requirements-onnx.tx
 .venv-uv/bin/uv:
 	@$(call new-environment,.venv-uv); \
 	.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check uv || { $(NO-INDEX) }
+
+.venv-audit/bin/pip-audit:
+	@$(call new-environment,.venv-audit); \
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit || { $(NO-INDEX) }
 
 define new-environment
 set -e; \

@@ -205,6 +205,14 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_end_gets_one(
     assert run("--ckpt_path", "last")[0] == 2  # now it has ended
 
 
+def test_a_checkpoint_names_no_files(run: Run, small: list[str]) -> None:
+    """Lightning would remove those that a callback's state names."""
+    run(*small, "--max_epochs", "1")
+    callbacks = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)["callbacks"]
+    assert [name for name in callbacks if name.startswith("EpochCheckpoint")] == []
+    assert "last.ckpt" not in str(callbacks)
+
+
 def test_numbers_stay_as_they_were_written(tmp_path: Path) -> None:
     text = "step,epoch,a,b\n1,0,10,0.5\n2,0,,1e-07\n"
     (tmp_path / "metrics.csv").write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import train
 
@@ -105,6 +106,33 @@ def test_ranges_have_a_floor_and_what_breaks_by_design_a_ceiling() -> None:
     assert not wanted["torch"].contains("2.5.1")  # its weights_only lets a crafted checkpoint run code
     assert not wanted["pytorch-lightning"].contains("2.7.0")
     assert not wanted["jsonargparse"].contains("5.0.0")
+
+
+HOLES = {  # packages, with the first version without the holes that were known when this was written
+    "aiohttp": "3.13.3",
+    "filelock": "3.20.3",
+    "fonttools": "4.60.2",
+    "jinja2": "3.1.6",
+    "pillow": "12.1.1",
+    "pytorch-lightning": "2.6.6",
+    "pyyaml": "5.4",
+    "requests": "2.32.4",
+    "setuptools": "78.1.1",
+    "torch": "2.6.0",
+    "tqdm": "4.66.3",
+    "urllib3": "2.6.3",
+    "werkzeug": "3.1.5",
+}
+
+
+def test_what_is_allowed_and_what_is_locked_has_no_hole_that_is_known_here() -> None:
+    for name in LOCKS:
+        locked = versions(name, "linux", "3.11")
+        assert {each for each in HOLES if each in locked and Version(locked[each]) < Version(HOLES[each])} == set()
+    for wanted in ranges("requirements-dev.txt"):
+        if safe := HOLES.get(canonicalize_name(wanted.name)):
+            (floor,) = (Version(one.version) for one in wanted.specifier if one.operator in (">=", "=="))
+            assert floor >= Version(safe), wanted
 
 
 def test_the_package_asks_for_the_ranges() -> None:

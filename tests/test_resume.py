@@ -17,17 +17,9 @@ import train
 from first_gan.run import folder as run_folder
 from tests.test_train import FOLDER, SCALARS, events, steps
 
-EPOCHS = 60  # more than a fast machine gets through between the kills
+EPOCHS = 40  # more than a fast machine gets through between the kills
 KILL = getattr(signal, "SIGKILL", None)  # not on Windows, where the test that sends it is skipped
-SIGNALS = [
-    KILL,
-    signal.SIGINT,
-    KILL,
-    signal.SIGTERM,
-    KILL,
-    KILL,
-    KILL,
-]
+SIGNALS = [KILL, signal.SIGINT, signal.SIGTERM]  # tests/attacks sends many more, to a smaller run
 OPTIONS = [
     *("--data.train_rows", "3200", "--data.batch_size", "64", "--max_epochs", str(EPOCHS), "--log_every_n_steps", "30"),
     *("--model.generator.widths", "[64]", "--model.discriminator.widths", "[64]"),
@@ -86,7 +78,7 @@ def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Pat
             assert process.returncode == 128 + number
             assert "Traceback" not in err
             assert f"--ckpt_path {FOLDER / 'checkpoints/last.ckpt'}" in err
-        if kill == 3:  # the folder moves to another place
+        if kill == 1:  # the folder moves to another place
             shutil.move(broken, tmp_path / "moved")
             broken = tmp_path / "moved"
         argv = ["--ckpt_path", "last"]
@@ -135,9 +127,11 @@ def test_interrupted_before_the_first_epochs_end(images_dir: Path, tmp_path: Pat
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert time.monotonic() - sent < 2
-    assert process.returncode == 128 + number
     assert "Traceback" not in err
-    if moment == "first epoch":
+    if moment == "starting":
+        assert process.returncode == -number  # 128 + number to a shell
+    else:
+        assert process.returncode == 128 + number
+        assert "Interrupted" in err
         assert "there is nothing to resume" in err
-        assert not (tmp_path / FOLDER / "checkpoints").exists()
-    assert "Interrupted" in err
+        assert not (tmp_path / FOLDER / "checkpoints/last.ckpt").exists()

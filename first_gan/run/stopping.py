@@ -82,15 +82,13 @@ def in_main_thread() -> bool:
 
 
 def exit_on_signals() -> None:
-    """Called first by a script: while there is nothing to wind down, a signal ends the process without a traceback."""
+    """Called first by a script: while there is nothing to wind down, a signal ends the process as it ends any.
 
-    def leave_now(number: int, frame: FrameType | None) -> NoReturn:
-        os.write(2, b"\nInterrupted.\n")
-        os._exit(128 + number)
-
+    Not by a handler of Python's: one cannot run while torch's libraries are loaded, which takes seconds on a busy machine.
+    """
     if process_is_ours():
         for number in SIGNALS:
-            signal.signal(number, leave_now)
+            signal.signal(number, signal.SIG_DFL)
 
 
 def leave(code: int) -> NoReturn:
