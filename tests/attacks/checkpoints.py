@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
-from tests.attacks.inputs import ODD, VALUES, each
 from tests.attacks.rig import BAD, LAST, OK, Result, Rig, setting
+from tests.attacks.values import ODD, VALUES, each
 
 COPY = "copy.ckpt"  # outside the run folder
 READERS = {  # commands that read a checkpoint

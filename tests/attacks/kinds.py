@@ -26,11 +26,11 @@ Counts = dict[str, int]
 
 def attack(name: str, count: int) -> tuple[str, Counts, dict[str, list[str]], float]:
     """Makes so many tries of one attack, in a process that has the program loaded and forks one for each."""
-    from tests.attacks import checkpoints, faults, inputs
+    from tests.attacks import checkpoints, faults, files, inputs
     from tests.attacks.rig import Rig
 
     start = time.monotonic()
-    function = next(getattr(module, name) for module in (inputs, checkpoints, faults) if hasattr(module, name))
+    function = next(getattr(module, name) for module in (inputs, files, checkpoints, faults) if hasattr(module, name))
     with tempfile.TemporaryDirectory(prefix="attack-") as folder:
         rig = Rig(Path(folder).resolve())
         function(rig, count)
