@@ -15,16 +15,17 @@ import torch
 
 import train
 from first_gan.run import folder as run_folder
+from tests.forks import Forked
 from tests.test_train import FOLDER, SCALARS, events, steps
 
-EPOCHS = 40  # more than a fast machine gets through between the kills
+EPOCHS = 18  # more than a fast machine gets through between the kills
 KILL = getattr(signal, "SIGKILL", None)  # not on Windows, where the test that sends it is skipped
 SIGNALS = [KILL, signal.SIGINT, signal.SIGTERM]  # tests/attacks sends many more, to a smaller run
 OPTIONS = [
     *("--data.train_rows", "3200", "--data.batch_size", "64", "--max_epochs", str(EPOCHS), "--log_every_n_steps", "30"),
     *("--model.generator.widths", "[64]", "--model.discriminator.widths", "[64]"),
     *("--model.ema_decay", "0.99", "--model.r1", "0.2", "--model.generator.batch_norm", "true", "--accelerator", "cpu"),
-    *("--quality.every_n_epochs", "10", "--quality.samples", "500"),
+    *("--quality.every_n_epochs", "6", "--quality.samples", "500"),
 ]
 
 
@@ -40,21 +41,17 @@ def epochs_done(folder: Path) -> int:
     return torch.load(path, weights_only=True)["epoch"] + 1 if path.exists() else 0
 
 
-def kill_after_an_epoch(process: subprocess.Popen, folder: Path, number: int, wait: float) -> str:
-    """Waits for the first epoch's line, then `wait` seconds, then sends the signal; returns stderr."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    for line in process.stdout:
-        if line.startswith("Epoch"):
-            break
+def kill_after_an_epoch(process: Forked, folder: Path, number: int, wait: float) -> tuple[int, str]:
+    """Waits for the first epoch's line, then `wait` seconds, then sends the signal; returns exit code and stderr."""
+    process.wait_for("\nEpoch")
     while not (folder / FOLDER / "checkpoints/last.ckpt").exists():  # the line comes a moment before it
         time.sleep(0.01)
     time.sleep(wait)
     sent = time.monotonic()
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    process.send(number)
+    ended = process.end()
     assert time.monotonic() - sent < 2
-    return err
+    return ended
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -64,27 +61,26 @@ def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Pat
     whole.mkdir(), broken.mkdir()
     moments = random.Random(os.environ.get("KILL_SEED", time.time_ns()))
     argv = [*data, *OPTIONS]
-    uninterrupted = start(whole, *argv)
+    uninterrupted = Forked("train", whole, *argv)
     for kill, number in enumerate(SIGNALS):
         wait = moments.uniform(0, 0.4)
-        process = start(broken, *argv)
-        err = kill_after_an_epoch(process, broken, number, wait)
+        code, err = kill_after_an_epoch(Forked("train", broken, *argv), broken, number, wait)
         done = epochs_done(broken)
         assert 0 < done < EPOCHS, f"kill {kill} after {wait:.3f} s came too late to test anything"
         assert {p.name for p in (broken / FOLDER / "checkpoints").glob("[!.]*")} <= {"best.ckpt", "last.ckpt"}
         if number == KILL:
-            assert process.returncode == -number
+            assert code == -number
         else:
-            assert process.returncode == 128 + number
+            assert code == 128 + number
             assert "Traceback" not in err
             assert f"--ckpt_path {FOLDER / 'checkpoints/last.ckpt'}" in err
         if kill == 1:  # the folder moves to another place
             shutil.move(broken, tmp_path / "moved")
             broken = tmp_path / "moved"
         argv = ["--ckpt_path", "last"]
-    for process in (start(broken, *argv), uninterrupted):
-        _, err = process.communicate(timeout=240)
-        assert process.returncode == 0, err
+    for process in (Forked("train", broken, *argv), uninterrupted):
+        code, err = process.end(240)
+        assert code == 0, err
 
     expected, found = (torch.load(d / FOLDER / "checkpoints/last.ckpt", weights_only=True) for d in (whole, broken))
     assert expected["global_step"] == found["global_step"] == 2 * 50 * EPOCHS
