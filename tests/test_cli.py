@@ -123,6 +123,8 @@ def refused(run: Run, *argv: str) -> str:
         (["--data.dataset", "npz", "--data.data_dir", "nowhere"], "--data.data_dir: there is nothing at nowhere"),
         (["--data.dataset", "imagenet"], "--data.dataset: Expected one of 'mnist', "),
         (["--config", "none.yaml"], "none.yaml"),
+        (["--config"], "argument --config: expected one argument"),
+        (["--config=--"], "argument --config: expected one argument"),
         (["--accelerator", "cpu", "--devices", "4096"], "--devices 4096: this machine has"),
         (["--ckpt_path", "last"], "nothing to resume"),
         (["--ckpt_path", "none.ckpt"], "no checkpoint at none.ckpt"),

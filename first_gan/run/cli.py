@@ -136,6 +136,12 @@ class Parser(ArgumentParser):
             kwargs["format"] = config_files.ASCII
         return super().dump(cfg, **kwargs)
 
+    def parse_args(self, args: Any = None, *rest: Any, **named: Any) -> Any:
+        for word in args or ():
+            if re.fullmatch(r"--[^=]+=--", word):  # whose value argparse drops
+                raise UserError(f"argument {word.removesuffix('=--')}: expected one argument")
+        return super().parse_args(args, *rest, **named)
+
     def parse(self, argv: Sequence[str], base: str | None = None) -> Any:
         """Parses train.py's arguments: the config file `base` first, then each --config, then the flags.
 

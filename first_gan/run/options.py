@@ -87,7 +87,7 @@ def typed_checkpoint(argv: Sequence[str]) -> Namespace:
     parser.add_argument("--default_root_dir", nargs="?")
     parser.add_argument("--config", nargs="?", action="append", default=[])
     typed = vars(parser.parse_known_args(list(argv))[0])
-    for config in reversed(typed.pop("config")):
+    for config in filter(None, reversed(typed.pop("config"))):
         with suppress(
             OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError
         ):  # of which the whole parser will speak
