@@ -4,10 +4,11 @@ Config files come first and flags over them, in whatever order they are typed.
 """
 
 from first_gan.drawing import style
-from first_gan.run import stopping
+from first_gan.run import stopping, threads
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+    threads.wait_briefly()
     style.import_matplotlib()
 
 import errno
@@ -38,14 +39,17 @@ from first_gan.callbacks.progress import TrainingProgress
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ReportWriter
 from first_gan.callbacks.samples import SampleGrids
+from first_gan.callbacks.slowdown import Slowdown
 from first_gan.data import FOLDERS, DataError
 from first_gan.data.sources import OWN, cache_folder
-from first_gan.run import checkpoints, cli, starting
+from first_gan.run import checkpoints, cli, matmul, starting
 from first_gan.run import folder as run_folder
 from first_gan.run.checkpoints import AtomicCheckpointIO
 from first_gan.run.cli import RunFailed, UserError, expand
 from first_gan.run.folder import RunFolderError
 from first_gan.run.machine import check_trainer_options, device_name
+from first_gan.run.matmul import MatmulError
+from first_gan.run.names import LIBRARY
 from first_gan.run.options import (
     build_parser,
     check_batches,
@@ -96,7 +100,11 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             fetch(data)
         options.data.dataset, options.data.data_dir = data.dataset, str(data.folder)
         options.data.train_rows = data.train_rows
-        fixed = fixed_options(options, processes, fingerprint(data.images) if data.dataset in OWN else None)
+        library = None  # on a GPU it is the GPU's
+        if validated_trainer.strategy.root_device.type == "cpu":
+            library = matmul.spelled(held.enter_context(matmul.chosen(options.matmul)))
+        contents = fingerprint(data.images) if data.dataset in OWN else None
+        fixed = fixed_options(options, processes, contents, library)
         health.options = fixed | {"max_epochs": options.max_epochs}
         updates, trains = None if checkpoint is None else checkpoints.done_updates(checkpoint), True
         if start.path is not None and checkpoint is not None:
@@ -105,6 +113,10 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             trains = checkpoints.check_resumable(start.path, checkpoint, fixed, *limits, ended)
             checkpoints.check_weights(start.path, checkpoint, gan.state_dict())
             check_state(start.path, checkpoint, gan, validated_trainer)
+            if is_rank_zero and (before := checkpoint["options"].get(LIBRARY)) not in (None, library):
+                print(
+                    f"Its matrix products were computed by {before}, here they are by {library}: last bits may differ."
+                )
             if folder is not None and (folder / run_folder.METRICS).is_file():
                 run_folder.read_metrics(folder)  # a broken line is found before anything is written
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
@@ -113,8 +125,10 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             health.real = data.train_images
         if is_rank_zero and not options.fast_dev_run:
             options.ckpt_path = options.max_time = None  # of this process, not of the run
-            config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer)
+            config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer, library)
             folder = run_folder.open_run(folder, expand(options.default_root_dir), config, device, held)
+    except MatmulError as error:
+        raise UserError(f"--{error}") from error
     except JudgeError as error:
         raise UserError(f"{error}\nto train without scores: --quality.every_n_epochs 0") from error
     except (DataError, RunFolderError) as error:
@@ -219,6 +233,7 @@ def outputs(
         metrics,
         SampleGrids(folder, seed, real),
         quality,
+        Slowdown(metrics),
     ]
     if options.enable_progress_bar is not False:
         callbacks.append(TrainingProgress(metrics, quality))
@@ -229,7 +244,7 @@ def outputs(
         health.folder = folder
         loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
         callbacks += [Curves(folder), ReportWriter(folder, seed, data.images, data.train_rows)]
-    callbacks.append(RunMessages(folder, metrics, quality, health, options.init_from))
+    callbacks.append(RunMessages(folder, metrics, quality, health, fixed[LIBRARY], options.init_from))
     if not options.fast_dev_run:
         callbacks.append(EpochCheckpoint(folder or Path(), fixed, quality))
     callbacks.append(WaitForAll())

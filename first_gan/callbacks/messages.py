@@ -24,6 +24,7 @@ class RunMessages(Callback):
         metrics: Who counts the images.
         quality: Who scores the generator.
         health: Who diagnoses the run.
+        library: Who multiplies matrices on the CPU; None on a GPU.
         init_from: The checkpoint whose weights it began with.
     """
 
@@ -33,10 +34,11 @@ class RunMessages(Callback):
         metrics: MetricsLogger,
         quality: QualityMonitor,
         health: HealthMonitor,
+        library: str | None = None,
         init_from: str | None = None,
     ) -> None:
         self.folder, self.metrics, self.quality, self.health = folder, metrics, quality, health
-        self.init_from = init_from
+        self.library, self.init_from = library, init_from
         self._start = 0.0
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
@@ -54,7 +56,8 @@ class RunMessages(Callback):
         print(f"Model    parameters: {', '.join(sizes)}")
         if self.init_from:
             print(f"Weights  at the start those of {relative(Path(self.init_from))}")
-        print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}")
+        products = f", matrix products by {self.library}" if self.library else ""
+        print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}{products}")
         if floor := self.quality.floor:
             rows, every = data.images.validation, self.quality.every_n_epochs
             epochs = "each epoch" if every == 1 else f"every {every} epochs"

@@ -16,7 +16,7 @@ from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand, shout
 from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config
-from first_gan.run.names import CONTENTS
+from first_gan.run.names import CONTENTS, LIBRARY
 from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import fingerprint
 
@@ -86,7 +86,7 @@ def check_resumable(
     changed = [
         f"--{key} was {before.get(key)}, is {value} now"
         for key, value in options.items()
-        if _plain(before.get(key)) != _plain(value)
+        if _plain(before.get(key)) != _plain(value) and key != LIBRARY
     ]
     if changed:
         raise RunFolderError(f"{path} was trained with other options: {'; '.join(changed)}\nleave them out to resume")

@@ -31,7 +31,17 @@ def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, A
     Raises:
         UserError: The Trainer refuses them, or they cannot work here.
     """
-    not_the_trainers = {"config", "seed_everything", "ckpt_path", "init_from", "model", "data", "quality", "health"}
+    not_the_trainers = {
+        "config",
+        "matmul",
+        "seed_everything",
+        "ckpt_path",
+        "init_from",
+        "model",
+        "data",
+        "quality",
+        "health",
+    }
     arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
     counts = {f"model.{name}": options.model[name] for name in ("d_steps", "steps_per_execution")}
     for name, value in (arguments | counts).items():
@@ -100,9 +110,9 @@ def cluster_plugins() -> list[SLURMEnvironment]:
     return [SLURMEnvironment(auto_requeue=False)]
 
 
-def device_name(trainer: Trainer) -> str:
-    """`cuda NVIDIA H100`, `cpu 2 threads`."""
+def device_name(trainer: Trainer, library: str | None) -> str:
+    """`cuda NVIDIA H100`, `cpu 2 threads, matrix products by oneDNN`."""
     device = trainer.strategy.root_device
     if device.type == "cpu":
-        return f"cpu {torch.get_num_threads()} threads"
+        return f"cpu {torch.get_num_threads()} threads, matrix products by {library}"
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type

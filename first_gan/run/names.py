@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-PROCESSES, CONTENTS = (
-    "devices × num_nodes",
-    "contents of the images",
-)  # what a checkpoint keeps of a run beside its options
+# What a checkpoint keeps of a run beside its options.
+PROCESSES, CONTENTS, LIBRARY = "devices × num_nodes", "contents of the images", "matrix products by"
 
 
 def flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

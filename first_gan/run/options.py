@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from jsonargparse import ActionConfigFile, Namespace
@@ -19,9 +19,10 @@ from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.messages import LESSON_EPOCHS
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.networks import NetworkError, import_trusted, is_plain
+from first_gan.run import matmul
 from first_gan.run.cli import Parser, UserError
 from first_gan.run.config import load
-from first_gan.run.names import CONTENTS, PROCESSES, flat
+from first_gan.run.names import CONTENTS, LIBRARY, PROCESSES, flat
 
 MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
 NO_VALIDATION = "there is no validation loop: a GAN's losses on held-out images say nothing"
@@ -42,7 +43,7 @@ NOT_OFFERED = {
 }
 PLAIN_TEXT = ("accelerator", "strategy")  # the Trainer takes classes for them as well, which a file could have imported
 NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
-FOUND = (PROCESSES, CONTENTS)  # of a run, beside its options
+FOUND = (PROCESSES, CONTENTS, LIBRARY)  # of a run, beside its options
 # Beside the model's and the data's; scores of few images differ from scores of many.
 TOP = ("seed_everything", "precision", "limit_train_batches", "quality.samples")
 GROUPS = ("model", "data", "quality", "health")
@@ -75,6 +76,12 @@ def build_parser(gan: type, data: type) -> Parser:
     parser.add_class_arguments(Trainer, None, skip={*NOT_OFFERED, *PLAIN_TEXT})
     parser.add_argument("--accelerator", type=str, default="auto", help="where to train: auto, cpu, gpu, cuda or mps")
     parser.add_argument("--strategy", type=str, default="auto", help="how several devices share it: auto or ddp")
+    parser.add_argument(
+        "--matmul",
+        type=Literal[matmul.OPTIONS],
+        default="auto",
+        help="who multiplies fp32 matrices on a CPU: torch as it likes, onednn, or auto, the faster one where it is exact",
+    )
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
 
@@ -96,18 +103,19 @@ def typed_checkpoint(argv: Sequence[str]) -> Namespace:
     return Namespace({name: None if value == "null" else value for name, value in typed.items()})
 
 
-def fixed_options(options: Namespace, processes: int, contents: str | None) -> dict[str, Any]:
+def fixed_options(options: Namespace, processes: int, contents: str | None, library: str | None) -> dict[str, Any]:
     """What decides the outcome of a run, by option name: a resumed run must have it alike.
 
     Args:
         options: All options.
         processes: That share the work.
         contents: A hash of the images, of those that may change; None for the datasets that everyone has alike.
+        library: Who multiplies matrices; a resumed run may have it otherwise, and says so. None on a GPU.
     """
     nested = {"model": options.model.as_dict(), "data": options.data.as_dict()}
     del nested["data"]["data_dir"], nested["model"]["steps_per_execution"]
     top = {key: options[key] for key in TOP}
-    return top | flat(nested) | dict(zip(FOUND, (processes, contents), strict=True))
+    return top | flat(nested) | dict(zip(FOUND, (processes, contents, library), strict=True))
 
 
 def as_defaults(fixed: Mapping[str, Any]) -> dict[str, Any]:
