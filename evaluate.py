@@ -4,12 +4,10 @@ Prints a table (the trained weights, their moving average, and the floor: real i
 writes it as JSON beside the checkpoint.
 """
 
-from first_gan.drawing import style
 from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
-    style.import_matplotlib()
 
 import json
 from collections.abc import Sequence
@@ -31,8 +29,8 @@ from first_gan.run.cli import Parser, Steps, UserError, expand
 from first_gan.run.folder import RunFolderError
 from first_gan.scores.judge import JudgeError, judge_of
 from first_gan.scores.scoring import Reference, all_scores, draw, floor_scores, sample_count
-from gan_module import GAN
 
+HERE = Path(__file__).parent
 ROWS = {  # key, title, format
     "fcd": ("FCD (Fréchet distance)", "{:.2f}"),
     "kid": ("KID", "{:.4f}"),
@@ -66,7 +64,7 @@ def evaluate(argv: Sequence[str]) -> int:
     path = expand(options.checkpoint)
     try:
         checkpoint = load_checkpoint(path)
-        gan = load_gan(path, checkpoint, GAN)
+        gan = load_gan(path, checkpoint, HERE)
         data, dataset, place = images_of(path, checkpoint, options.data_dir)
         judge = judge_of(dataset, data, cache_folder(dataset, place)) if len(data.classes) > 1 else None
         samples = sample_count(data.shape)

@@ -5,16 +5,15 @@ section 3 for the generator. Try it: `python train.py --max_epochs 5`
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
@@ -22,67 +21,16 @@ from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.checks import check
 from first_gan.data import ImageShape, images_of
 from first_gan.networks import build_pair, described
-from first_gan.sampling import SamplingModule
+from first_gan.sampling import Sampling
 from first_gan.training import frozen, gradient_norm, move_average, transferred
+from gan_networks import Discriminator, Generator
 
 HERE = Path(__file__).parent
 R1_INTERVAL = 4  # R1 is computed at every 4th update, times 4: nearly as good, and cheaper (Karras et al. 2020)
 warnings.filterwarnings("ignore", message=".*`dataloader_iter`.*")  # experimental, says Lightning: so tested here
 
 
-class Generator(nn.Module):
-    """G(z): latent vectors (N, latent_dim) to images (N, *image_shape) in [-1, 1], by fully connected layers.
-
-    Args:
-        latent_dim: Length of z.
-        image_shape: Channels, height and width of an image.
-        widths: Of the hidden layers, from z to the image; at least one, each at least 1.
-        batch_norm: Batch normalization in the hidden layers.
-    """
-
-    def __init__(
-        self,
-        latent_dim: int = 100,
-        image_shape: ImageShape = (1, 28, 28),
-        widths: Sequence[int] = (256, 512),
-        batch_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        self.image_shape = image_shape
-        hidden = hidden_layers("generator", latent_dim, widths, batch_norm)
-        self.model = nn.Sequential(*hidden, nn.Linear(widths[-1], prod(image_shape)), nn.Tanh())
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.model(z).view(-1, *self.image_shape)
-
-
-class Discriminator(nn.Module):
-    """Images (N, *image_shape) to logits (N, 1); D(x), the probability that x is real, is their sigmoid.
-
-    Args:
-        image_shape: Channels, height and width of an image.
-        widths: Of the hidden layers, from the image to the logit; at least one, each at least 1.
-    """
-
-    def __init__(self, image_shape: ImageShape = (1, 28, 28), widths: Sequence[int] = (512, 256)) -> None:
-        super().__init__()
-        hidden = hidden_layers("discriminator", prod(image_shape), widths)
-        self.model = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], 1))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.model(images)
-
-
-def hidden_layers(network: str, inputs: int, widths: Sequence[int], batch_norm: bool = False) -> list[nn.Module]:
-    if min(widths, default=0) < 1:
-        raise ValueError(f"model.{network}.widths must be one or more widths of at least 1, got {list(widths)}")
-    layers: list[nn.Module] = []
-    for fan_in, width in zip([inputs, *widths], widths, strict=False):
-        layers += [nn.Linear(fan_in, width), *[nn.BatchNorm1d(width)] * batch_norm, nn.LeakyReLU(0.2, inplace=True)]
-    return layers
-
-
-class GAN(SamplingModule):
+class GAN(Sampling, LightningModule):
     """The two networks, their losses and the alternating updates.
 
     Args:

@@ -3,12 +3,10 @@
 Images as a grid, one by one or as an array; walks through latent space; a run's grids as a film; the generator itself as ONNX.
 """
 
-from first_gan.drawing import style
 from first_gan.run import stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
-    style.import_matplotlib()
 
 import math
 import os
@@ -33,9 +31,10 @@ from first_gan.run import cli
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
 from first_gan.run.folder import ROOT, RunFolderError, python_command
+from first_gan.sampling import Trained
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
-from gan_module import GAN
 
+HERE = Path(__file__).parent
 CANDIDATES = 50  # drawn for each image that --digit keeps
 GRID, WALKS, ARRAY = 10_000, 1_000, 1_000_000  # the most images in a grid, walks, and images in all
 BYTES = 28 * 28  # of the images that these are for; of larger ones as many as take no more memory
@@ -222,7 +221,7 @@ def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> s
     steps.now("loading")
     path = expand(options.checkpoint)
     checkpoint = load_checkpoint(path)
-    gan = load_gan(path, checkpoint, GAN)
+    gan = load_gan(path, checkpoint, HERE)
     network = weights_of(gan, options.weights)
     if mode == "export":
         steps.now("exporting")
@@ -246,7 +245,7 @@ def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> s
     return said if p[0] > 0.5 else f"{said}; it takes none of them for class {options.digit}"
 
 
-def weights_of(gan: GAN, wanted: str | None) -> nn.Module:
+def weights_of(gan: Trained, wanted: str | None) -> nn.Module:
     """The generator that samples come from, or the one that was asked for."""
     if wanted == "ema" and gan.ema is None:
         raise UserError("--weights ema: this run kept no moving average (--model.ema_decay 0); use raw")

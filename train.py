@@ -27,7 +27,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from datamodule import MNISTDataModule
-from first_gan.callbacks.checkpoints import EpochCheckpoint
+from first_gan.callbacks.checkpoints import AtomicCheckpointIO, EpochCheckpoint
 from first_gan.callbacks.curves import Curves
 from first_gan.callbacks.ending import MissingEnding, lacks_ending
 from first_gan.callbacks.health import HealthMonitor
@@ -44,7 +44,6 @@ from first_gan.data import FOLDERS, DataError
 from first_gan.data.sources import OWN, cache_folder
 from first_gan.run import checkpoints, cli, matmul, starting
 from first_gan.run import folder as run_folder
-from first_gan.run.checkpoints import AtomicCheckpointIO
 from first_gan.run.cli import RunFailed, UserError, expand
 from first_gan.run.folder import RunFolderError
 from first_gan.run.machine import check_trainer_options, device_name

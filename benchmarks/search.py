@@ -23,7 +23,7 @@ from first_gan.run.cli import UserError
 from first_gan.scores import metrics
 from first_gan.scores.judge import JudgeError, judge_of
 from first_gan.scores.scoring import PARZEN_VALIDATION, SAMPLES, Reference, draw, feature_scores
-from gan_module import GAN
+from gan_module import HERE
 
 FIRST = ["--model.ema_decay=0.9998", "--model.lr=1e-3", "--model.r1=0.1", "--model.generator.batch_norm=true"]
 THEN = [*FIRST, "--data.batch_size=64", "--model.lr_d=5e-4"]
@@ -101,7 +101,7 @@ def score(checkpoint: Path, data_dir: str | None) -> dict[str, float]:
         return json.loads(kept.read_text(encoding="utf-8"))
     try:
         loaded = checkpoints.load_checkpoint(checkpoint)
-        gan = checkpoints.load_gan(checkpoint, loaded, GAN)
+        gan = checkpoints.load_gan(checkpoint, loaded, HERE)
         data, dataset, place = checkpoints.images_of(checkpoint, loaded, data_dir)
         judge = judge_of(dataset, data, cache_folder(dataset, place))
     except (run_folder.RunFolderError, DataError, JudgeError) as error:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-TRUSTED = ("gan_module", "networks")
+TRUSTED = ("gan_module", "gan_networks", "networks")
 Network = Callable[..., nn.Module] | Mapping[str, Any]
 
 
@@ -26,7 +26,7 @@ class NetworkError(ValueError):
 
 
 def is_trusted(class_path: str) -> bool:
-    """Whether a file may name this class: it lies in `gan_module` or `networks`."""
+    """Whether a file may name this class: it lies in `gan_networks`, `gan_module` or `networks`."""
     return class_path.split(".")[0] in TRUSTED
 
 
@@ -37,7 +37,7 @@ def build(option: str, network: Network | None, project: Path, *shapes: Any) -> 
         option: Its name, for messages.
         network: A module; or its class, or any function, called with `shapes`; or plain data that names a class,
             `{"class_path": "networks.dcgan.Generator", "init_args": {"width": 64}}`.
-        project: The folder of `gan_module.py` and `networks/`, where plain data may name classes.
+        project: The folder of `gan_networks.py` and `networks/`, where plain data may name classes.
         shapes: (latent_dim, image_shape) of a generator, (image_shape,) of a discriminator.
 
     Raises:
@@ -79,14 +79,14 @@ def is_plain(value: Any) -> bool:
 
 
 def import_trusted(class_path: str, project: Path) -> Callable[..., nn.Module]:
-    """A class of the project's own `gan_module.py` or `networks/`, defined right there.
+    """A class of the project's own `gan_networks.py`, `gan_module.py` or `networks/`; the names that `gan_module` takes from `gan_networks` are good too.
 
     Raises:
         NetworkError: It is another's, or is not there; nothing of another's was imported.
     """
     module_name, _, name = class_path.rpartition(".")
     refused = NetworkError(
-        f"{class_path} is not a class of gan_module.py or networks/, so it is not imported from a file"
+        f"{class_path} is not a class of gan_networks.py or networks/, so it is not imported from a file"
     )
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", class_path) or not is_trusted(class_path):
         raise refused
@@ -95,7 +95,7 @@ def import_trusted(class_path: str, project: Path) -> Callable[..., nn.Module]:
     if not file.with_suffix(".py").is_file() or top is None or not Path(top.origin or "").is_relative_to(project):
         raise refused
     found = getattr(importlib.import_module(module_name), name, None)
-    if not callable(found) or getattr(found, "__module__", None) != module_name:
+    if not callable(found) or not is_trusted(str(getattr(found, "__module__", ""))):  # taken from elsewhere
         raise refused
     return found
 
@@ -110,8 +110,21 @@ def build_pair(
     return g, d
 
 
-def check_pair(generator: nn.Module, discriminator: nn.Module, latent_dim: int, image_shape: tuple[int, ...]) -> None:
-    """Runs both networks once, on the meta device, where nothing is computed.
+def check_pair(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    latent_dim: int,
+    image_shape: tuple[int, ...],
+    device: str = "meta",
+) -> None:
+    """Runs both networks once.
+
+    Args:
+        generator: G.
+        discriminator: D.
+        latent_dim: Length of z.
+        image_shape: Channels, height and width of an image.
+        device: meta, where nothing is computed but the first use of which takes a second; or where the networks lie.
 
     Raises:
         NetworkError: G does not take z or does not draw images of this shape, or D does not give one logit per image, or
@@ -123,7 +136,7 @@ def check_pair(generator: nn.Module, discriminator: nn.Module, latent_dim: int, 
             "pass; use layer, group or instance normalization, or none"
         )
     images = _tried(
-        generator, torch.empty(2, latent_dim, device="meta"), f"model.generator: with z of length {latent_dim}"
+        generator, torch.zeros(2, latent_dim, device=device), f"model.generator: with z of length {latent_dim}"
     )
     if images.shape != (2, *image_shape):
         drawn, wanted = (" × ".join(map(str, shape)) for shape in (images.shape[1:], image_shape))
@@ -132,7 +145,7 @@ def check_pair(generator: nn.Module, discriminator: nn.Module, latent_dim: int, 
         )
     seen = " × ".join(map(str, image_shape))
     logits = _tried(
-        discriminator, torch.empty(2, *image_shape, device="meta"), f"model.discriminator: with images of {seen}"
+        discriminator, torch.zeros(2, *image_shape, device=device), f"model.discriminator: with images of {seen}"
     )
     if logits.numel() != 2 or logits.shape[0] != 2:
         raise NetworkError(
@@ -141,21 +154,24 @@ def check_pair(generator: nn.Module, discriminator: nn.Module, latent_dim: int, 
 
 
 def _tried(network: nn.Module, inputs: Tensor, what: str) -> Tensor:
-    """What a network makes of inputs without values; one that needs values is run for real, as a copy."""
+    """What a network makes of inputs; on meta, one that needs values is run for real, as a copy."""
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    try:
-        with torch.device("meta"), torch.no_grad():
-            weights = {name: tensor.to("meta") for name, tensor in tensors.items()}
-            outputs = torch.func.functional_call(network, weights, (inputs,))
-    except Exception as error:  # whatever its forward raises
-        if any(tensor.is_meta for tensor in tensors.values()):
-            raise NetworkError(f"{what}: {_first_line(error)}") from error
+    outputs: Any = None
+    if inputs.is_meta:
+        try:
+            with torch.device("meta"), torch.no_grad():
+                weights = {name: tensor.to("meta") for name, tensor in tensors.items()}
+                outputs = torch.func.functional_call(network, weights, (inputs,))
+        except Exception as error:  # whatever its forward raises
+            if any(tensor.is_meta for tensor in tensors.values()):
+                raise NetworkError(f"{what}: {_first_line(error)}") from error
+    if outputs is None:
         try:
             device = next(iter(tensors.values()), torch.empty(0)).device
-            with torch.no_grad(), torch.random.fork_rng():
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 outputs = copy.deepcopy(network)(torch.zeros(inputs.shape, device=device))
-        except Exception as second:
-            raise NetworkError(f"{what}: {_first_line(second)}") from second
+        except Exception as error:
+            raise NetworkError(f"{what}: {_first_line(error)}") from error
     if not isinstance(outputs, Tensor):
         raise NetworkError(f"{what}: it gives a {type(outputs).__name__}, where a tensor belongs")
     return outputs

@@ -1,17 +1,21 @@
-"""A LightningModule that samples are drawn from: by its generator, or by the moving average of its weights."""
+"""What samples are drawn from: a generator, or the moving average of its weights; and a trained GAN without its training."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from first_gan.checks import check
+from first_gan.networks import build, check_pair
 
-class SamplingModule(LightningModule):
+
+class Sampling(nn.Module):
     """Has a `generator`, and keeps its moving average (`ema`) where the hyperparameter `ema_decay` is above 0."""
 
     generator: nn.Module
+    hparams: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,3 +47,35 @@ class SamplingModule(LightningModule):
         images = generator.eval()(z.to(next(generator.parameters())))
         generator.train(was_training)
         return images
+
+
+class Trained(Sampling):
+    """The networks of a checkpoint by its hyperparameters, without Lightning, whose import takes longer than drawing.
+
+    Args:
+        project: The folder of `gan_networks.py` and `networks/`, where a checkpoint may name classes.
+        hyperparameters: `GAN`'s.
+
+    Raises:
+        ValueError: An option is outside its legal range, or the networks do not fit.
+        KeyError: One is not there.
+    """
+
+    def __init__(self, project: Path, **hyperparameters: Any) -> None:
+        super().__init__()
+        check("model", hyperparameters, at_least_1=["latent_dim"], in_0_1=["ema_decay"])
+        channels, height, width = hyperparameters["image_shape"]
+        self.hparams, self.latent_dim = hyperparameters, hyperparameters["latent_dim"]
+        self.image_shape = (channels, height, width)
+        self.generator = build(
+            "model.generator", hyperparameters["generator"], project, self.latent_dim, self.image_shape
+        )
+        self.discriminator = build("model.discriminator", hyperparameters["discriminator"], project, self.image_shape)
+
+    def check(self) -> None:
+        """Tries the networks out together, with the weights that they have now.
+
+        Raises:
+            NetworkError: They do not fit.
+        """
+        check_pair(self.generator, self.discriminator, self.latent_dim, self.image_shape, "cpu")

@@ -72,7 +72,7 @@ def refused(run: Run, *argv: str) -> str:
         (["--limit_train_batches", "0"], "--limit_train_batches 0 leaves no update"),
         (["--limit_train_batches", "0.0001"], "--limit_train_batches 0.0001 leaves no update"),
         (["--data.batch_size", "9" * 25], "--data.batch_size must be 1 to 60000"),
-        (["--model.latent_dim", "9" * 25], "gan_module.Generator cannot be made"),
+        (["--model.latent_dim", "9" * 25], "gan_networks.Generator cannot be made"),
         (["--log_every_n_steps", "null"], "--log_every_n_steps must be at least 1"),
         (["--ckpt_path", "x" * 300], "no checkpoint at"),
         (["--ckpt_path", "~nobody-here/x"], "~nobody-here/x: Could not determine home directory"),
@@ -80,7 +80,7 @@ def refused(run: Run, *argv: str) -> str:
         (["--default_root_dir", "~nobody-here/x", "--ckpt_path", "last"], "home directory"),
         (["--strategy", "ddp_find_unused_parameters_false"], "use auto or ddp"),
         (["--strategy", "ddp_spawn"], "--strategy ddp_spawn cannot be used here; use auto or ddp"),
-        (["--model.generator.widths", "[99999999999]"], "gan_module.Generator cannot be made"),
+        (["--model.generator.widths", "[99999999999]"], "gan_networks.Generator cannot be made"),
         (
             ["--model.generator.batch_norm", "true", "--data.batch_size", "1"],
             "--model.generator.batch_norm needs 2 images or more",
@@ -95,7 +95,7 @@ def refused(run: Run, *argv: str) -> str:
         (["--strategy", "magic"], "magic"),
         (
             ["--model.generator.widht", "3"],
-            "--model.generator.widht of gan_module.Generator; did you mean --model.generator.widths?",
+            "--model.generator.widht of gan_networks.Generator; did you mean --model.generator.widths?",
         ),
         (["--model.generator.widths", "abc"], "--model.generator.widths: Expected a Sequence, got abc"),
         (

@@ -14,7 +14,7 @@ from first_gan.drawing.latent import latent_vectors
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from first_gan.run.folder import LAST
-from gan_module import GAN
+from gan_module import HERE
 from tests.conftest import small_run
 
 
@@ -41,7 +41,7 @@ def test_an_exported_generator_draws_the_same_images_for_any_batch(
     assert root not in Path("g.onnx").read_bytes()
     with zipfile.ZipFile("g.pt2") as archive:
         assert all(root not in archive.read(name) for name in archive.namelist())
-    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)), GAN)
+    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)), HERE)
     session = onnxruntime.InferenceSession("g.onnx", providers=["CPUExecutionProvider"])
     program = torch.export.load("g.pt2").module()
     for count in (1, 2, 33):

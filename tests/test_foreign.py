@@ -167,7 +167,7 @@ def test_the_callbacks_draw_in_eval_mode_and_leave_every_layer_as_it_was() -> No
 def test_the_package_is_installed_alone_and_works_from_another_folder(tmp_path: Path) -> None:
     root, source, target = Path(generate.__file__).parent, tmp_path / "source", tmp_path / "site"
     source.mkdir()
-    for name in ("pyproject.toml", "requirements.txt", "README.md", "train.py", "gan_module.py"):
+    for name in ("pyproject.toml", "requirements.txt", "README.md", "train.py", "gan_module.py", "gan_networks.py"):
         shutil.copy(root / name, source)
     for name in ("first_gan", "networks"):
         shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -20,7 +20,7 @@ from first_gan.run import checkpoints
 from first_gan.run.folder import LAST
 from first_gan.run.stopping import Interrupted
 from first_gan.scores.judge import shipped
-from gan_module import GAN
+from gan_module import HERE
 from tests.conftest import small_run
 from tests.made_runs import make_run
 
@@ -86,7 +86,7 @@ def test_the_moving_average_is_drawn_unless_the_trained_weights_are_asked_for(ch
     assert np.array_equal(array(checkpoint, "--num", "4", "--weights", "ema"), images)
     raw = array(checkpoint, "--num", "4", "--weights", "raw")
     assert not np.array_equal(raw, images)
-    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)), GAN)
+    gan = checkpoints.load_gan(Path(checkpoint), checkpoints.load_checkpoint(Path(checkpoint)), HERE)
     expected = gan.generator(latent_vectors(4, gan.latent_dim, 0)).add(1).mul(127.5)
     assert np.abs(raw - expected.detach().numpy()[:, 0]).max() <= 0.51
 
@@ -181,7 +181,7 @@ def test_an_interrupted_folder_of_images_is_as_it_was(
             raise Interrupted
         return Image.new("L", (28, 28))
 
-    monkeypatch.setattr(drawing, "to_pil_image", interrupted)
+    monkeypatch.setattr(drawing, "picture", interrupted)
     assert generate.main([checkpoint, "--num", "9", "--out", "folder", "--overwrite"]) == 130
     assert "Interrupted" in capsys.readouterr().err
     assert sorted(path.name for path in Path().rglob("*.png")) == before

@@ -261,7 +261,10 @@ def test_a_plain_trainers_checkpoint_is_drawn_from_scored_and_loaded(
     loaded = GAN.load_from_checkpoint(path)
     z = torch.randn(4, 100)
     torch.testing.assert_close(loaded.eval()(z), gan.eval()(z))
-    assert loaded.hparams["generator"] == {"class_path": "gan_module.Generator", "init_args": {"widths": [64]}}
+    assert loaded.hparams["generator"] == {
+        "class_path": "gan_networks.Generator",
+        "init_args": {"widths": [64]},
+    }
 
 
 def test_hooks_of_a_step_are_called_once_for_each_optimizers_step(images: Tensor) -> None:

@@ -28,7 +28,7 @@ from first_gan.scores import metrics
 from first_gan.scores.judge import shipped
 from first_gan.scores.scoring import Reference, all_scores, draw
 from first_gan.training import gradient_norm, move_average
-from gan_module import GAN, Generator
+from gan_module import GAN, HERE, Generator
 from tests.test_lightning import BARE, minibatches
 from tests.test_train import FOLDER, Run
 
@@ -163,7 +163,7 @@ def test_diversity_is_of_the_trained_weights_as_a_share_of_real_images(
     run(*small, "--model.ema_decay", "0.99", "--model.lr", "1e-3")
     (_, real), *_ = ((name, images) for name, images in arrays.items() if name.startswith("train-images"))
     path = FOLDER / run_folder.LAST
-    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), GAN)
+    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), HERE)
     z = latent_vectors(512, 100, seed=0)
     spacings = [metrics.spacing(gan.sample(z, network)) for network in (gan.generator, gan.ema)]
     real_spacing = metrics.spacing(scaled(real[:512]))
@@ -180,7 +180,7 @@ def test_evaluate_tells_the_trained_weights_from_their_average(
     assert evaluate.main([str(path), "--data_dir", str(images_dir)]) == 0
     scores = json.loads((tmp_path / "copy.evaluation.json").read_text(encoding="utf-8"))["scores"]
     checkpoint = checkpoints.load_checkpoint(path)
-    gan = checkpoints.load_gan(path, checkpoint, GAN)
+    gan = checkpoints.load_gan(path, checkpoint, HERE)
     data, _, _ = images_of(path, checkpoint, str(images_dir))
     reference = Reference(shipped("mnist"), data.test)
     for name, network in (("raw", gan.generator), ("ema", gan.ema)):

@@ -17,6 +17,7 @@ def test_there_are_many_and_none_twice() -> None:
     parts = " ".join(each.file for each in ALL)
     for part in (
         "gan_module",
+        "gan_networks",
         "datamodule",
         "data/",
         "scores/",

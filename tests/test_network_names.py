@@ -97,10 +97,10 @@ def test_a_runs_own_config_cannot_name_a_class_either(
     (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     text = (FOLDER / "config.yaml").read_text(encoding="utf-8")
-    (FOLDER / "config.yaml").write_text(text.replace("gan_module.Generator", "trap.Generator"), encoding="utf-8")
+    (FOLDER / "config.yaml").write_text(text.replace("gan_networks.Generator", "trap.Generator"), encoding="utf-8")
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
     assert code == 2
-    assert "config.yaml: model.generator: trap.Generator is not a class of gan_module.py or networks/" in err
+    assert "config.yaml: model.generator: trap.Generator is not a class of gan_networks.py or networks/" in err
     assert not Path("sprung").exists()
 
 

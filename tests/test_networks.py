@@ -15,7 +15,7 @@ import generate
 from first_gan.networks import NetworkError
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
-from gan_module import GAN, Discriminator, Generator
+from gan_module import GAN, HERE, Discriminator, Generator
 from networks import dcgan
 from tests.test_lightning import BARE, minibatches
 from tests.test_train import FOLDER, Run, weights
@@ -142,7 +142,7 @@ def test_networks_with_tables_and_values_of_their_own_are_loaded_again(
     gan, trainer = GAN(discriminator=Unusual), Trainer(**BARE)
     trainer.fit(gan, minibatches(torch.rand(64, 1, 28, 28)))
     trainer.save_checkpoint(path := tmp_path / "x.ckpt")
-    loaded = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), GAN)
+    loaded = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), HERE)
     images = torch.rand(3, 1, 28, 28)
     torch.testing.assert_close(loaded.discriminator(images), gan.discriminator(images))
     assert (

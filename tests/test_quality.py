@@ -13,7 +13,7 @@ from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from first_gan.scores.judge import JudgeError, shipped
 from first_gan.scores.scoring import Reference, draw, feature_scores
-from gan_module import GAN
+from gan_module import HERE
 from tests.test_train import FOLDER, steps, weights
 
 Run = Callable[..., tuple[int, str, str]]
@@ -40,7 +40,7 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     assert [row["step"] for row in rows] == steps(FOLDER, "val/fcd") == steps(FOLDER, "val/raw_fcd") == [10, 20]
 
     path = FOLDER / "checkpoints/last.ckpt"
-    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), GAN)
+    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), HERE)
     assert gan.ema is not None
     judge = shipped("mnist")
     reference = Reference(judge, arrays[TRAIN_IMAGES][50_000:60_000])

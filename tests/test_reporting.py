@@ -101,11 +101,14 @@ def test_the_page_needs_no_network(trained_run: Path) -> None:
 
 
 def test_options_are_named_as_a_person_types_them() -> None:
-    generator = {"class_path": "gan_module.Generator", "init_args": {"widths": [256, 512], "batch_norm": False}}
+    generator = {
+        "class_path": "gan_networks.Generator",
+        "init_args": {"widths": [256, 512], "batch_norm": False},
+    }
     nested = {"model": {"lr": 2e-4, "generator": generator, "discriminator": None}, "data": {}, "max_epochs": 5}
     assert flat(nested) == {
         "model.lr": 2e-4,
-        "model.generator": "gan_module.Generator",
+        "model.generator": "gan_networks.Generator",
         "model.generator.widths": [256, 512],
         "model.generator.batch_norm": False,
         "model.discriminator": None,
@@ -122,7 +125,10 @@ def test_options_are_named_as_a_person_types_them() -> None:
         assert flat({"model": {"generator": without}}) == {"model.generator": "networks.Plain"}
     make_run(FOLDER, generator=generator)
     options = Run.read(FOLDER).options
-    assert (options["model.generator"], options["model.generator.widths"]) == ("gan_module.Generator", [256, 512])
+    assert (options["model.generator"], options["model.generator.widths"]) == (
+        "gan_networks.Generator",
+        [256, 512],
+    )
 
 
 def test_without_scores_judge_or_record_the_rest_is_shown() -> None:

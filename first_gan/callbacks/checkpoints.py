@@ -1,13 +1,18 @@
 """Writes checkpoints/last.ckpt when an epoch is whole, and never in the middle of one; the best epoch's is kept as best.ckpt."""
 
+import io
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from first_gan import files
 from first_gan.callbacks.counting import GAN, epoch_is_whole
 from first_gan.callbacks.quality import QualityMonitor
+from first_gan.run.checkpoints import load_checkpoint
 from first_gan.run.folder import BEST, LAST
 
 
@@ -43,3 +48,15 @@ class EpochCheckpoint(ModelCheckpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, gan: GAN, checkpoint: dict[str, Any]) -> None:
         checkpoint["options"] = self.options
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and renames it, so a full disk or a kill leaves the old one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        files.write(Path(path), buffer.getvalue())
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return load_checkpoint(Path(path))

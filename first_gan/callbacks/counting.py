@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from first_gan.sampling import SamplingModule
+from first_gan.sampling import Sampling
 
 # A LightningModule that has `latent_dim` and `sample(z)`: images (N, C, H, W) in [-1, 1] for latent vectors (N, latent_dim).
 GAN = Any
@@ -27,7 +27,7 @@ def epoch_is_whole(trainer: Trainer, gan: GAN) -> bool:
 
 def trained_weights(gan: GAN) -> dict[str, Any]:
     """What to give `sample` so that it draws by the trained weights, where it draws by their average; else nothing."""
-    averaged = isinstance(gan, SamplingModule) and gan.ema is not None
+    averaged = isinstance(gan, Sampling) and gan.ema is not None
     return {"generator": gan.generator} if averaged else {}
 
 

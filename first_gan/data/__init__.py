@@ -6,12 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision import datasets
 
 ImageShape = tuple[int, int, int]  # channels, height, width
 
-TORCHVISION = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}
-FOLDERS = {name: dataset.__name__ for name, dataset in TORCHVISION.items()} | {"digits": "Digits"}
+TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}  # its names of these datasets
+FOLDERS = TORCHVISION | {"digits": "Digits"}
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -26,6 +25,13 @@ LARGEST = 64 << 20  # bytes of one of the four files, packed or not; the largest
 
 class DataError(Exception):
     """The images cannot be had; the message is for the person who asked, and says what to do."""
+
+
+def of_torchvision(dataset: str) -> Any:
+    """torchvision's class for a dataset, with the places and checksums of its files. Loaded when asked for: it takes a second."""
+    from torchvision import datasets
+
+    return getattr(datasets, TORCHVISION[dataset])
 
 
 def raw_folder(data_dir: Path, dataset: str) -> Path:

@@ -7,7 +7,6 @@ with a stroke of random thickness, and centred by its mass as MNIST's are.
 import math
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from first_gan.data import TEST_IMAGES, TEST_LABELS, TEST_ROWS, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx, raw_folder
 from first_gan.data.download import folder_in_the_making
+from first_gan.drawing import style
 
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"),
@@ -106,7 +106,7 @@ def _centred(images: Tensor) -> Tensor:
 
 def draw_glyphs() -> Tensor:
     """The ten digits in every font, blurred: (fonts, 10, GLYPH, GLYPH), brightest 1."""
-    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    folder = Path(style.import_matplotlib().get_data_path(), "fonts", "ttf")
     glyphs = np.zeros((len(FONTS), 10, GLYPH, GLYPH), np.float32)
     for row, name in enumerate(FONTS):
         font = ImageFont.truetype(str(folder / f"{name}.ttf"), 100)

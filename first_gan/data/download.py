@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from first_gan.data import FILES, TORCHVISION, DataError, raw_folder
+from first_gan.data import FILES, DataError, of_torchvision, raw_folder
 
 TIMEOUT_S = 10
 CHUNK = 1 << 16
@@ -36,9 +36,9 @@ def download(data_dir: Path, dataset: str, rounds: int = 2) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         console = Console(stderr=True)
         with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
-            for name, (file_name, md5) in zip(FILES, TORCHVISION[dataset].resources, strict=True):
+            for name, (file_name, md5) in zip(FILES, of_torchvision(dataset).resources, strict=True):
                 packed = folder / file_name
-                _fetch(TORCHVISION[dataset].mirrors, file_name, md5, packed, progress, rounds)
+                _fetch(of_torchvision(dataset).mirrors, file_name, md5, packed, progress, rounds)
                 with gzip.open(packed, "rb") as source, (folder / name).open("wb") as target:
                     shutil.copyfileobj(source, target)
                 packed.unlink()

@@ -11,8 +11,6 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import center_crop, resize
 
 from first_gan.data import FEWEST, SIDES, DataError, ImageSet, check_image_size, mixed, places, split
 
@@ -165,6 +163,9 @@ def _squares(name: str, array: np.ndarray, low: float, image_size: int | None) -
                 part = np.rint((part.astype(np.float32) - low) * (255 / (1 - low))).astype(np.uint8)
             pixels = torch.from_numpy(np.ascontiguousarray(part))
             if (height, width) != (side, side):
+                from torchvision.transforms import InterpolationMode  # whose import takes a second
+                from torchvision.transforms.functional import center_crop, resize
+
                 pixels = center_crop(resize(pixels, [side], InterpolationMode.BICUBIC, antialias=True), [side])
             images[start : start + CHUNK] = pixels
     return images

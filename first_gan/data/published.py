@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from first_gan import files
-from first_gan.data import LARGEST, TEST_IMAGES, TEST_LABELS, TORCHVISION, TRAIN_IMAGES, TRAIN_LABELS
+from first_gan.data import LARGEST, TEST_IMAGES, TEST_LABELS, TORCHVISION, TRAIN_IMAGES, TRAIN_LABELS, of_torchvision
 
 MNIST = {  # SHA-256 of the pixels or labels alone: they are the same however the file is packed
     TRAIN_IMAGES: "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
@@ -32,5 +32,5 @@ def owner(path: Path, array: Tensor) -> str | None:
     if hashlib.sha256(array.contiguous().numpy().data).hexdigest() in MNIST.values():
         return "mnist"
     md5 = hashlib.md5(files.read(path, LARGEST), usedforsecurity=False).hexdigest()
-    sums = {md5: dataset for dataset, source in TORCHVISION.items() for _, md5 in source.resources}
+    sums = {md5: dataset for dataset in TORCHVISION for _, md5 in of_torchvision(dataset).resources}
     return sums.get(md5)

@@ -10,6 +10,7 @@ UNEVEN = 2.5  # times, from one learning rate to the other
 NARROW = 64  # a hidden layer below it cannot draw or judge digits
 MOST = 2  # pieces of advice
 BEST = "as in configs/best.yaml"
+OWN = "gan_networks"  # the networks whose widths are known here
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,10 @@ class Setting:
     """A run's options, by name: `model.lr_d`; those that are not given are the lesson's."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self.own_generator = options.get("model.generator", "gan_module.Generator") == "gan_module.Generator"
-        self.own_discriminator = (
-            options.get("model.discriminator", "gan_module.Discriminator") == "gan_module.Discriminator"
+        own = {name: options.get(f"model.{name.lower()}") for name in ("Generator", "Discriminator")}
+        self.own_generator, self.own_discriminator = (
+            path in (None, f"{OWN}.{name}", f"gan_module.{name}")  # where they were before
+            for name, path in own.items()
         )
         self.latent_dim: int = options.get("model.latent_dim", 100)
         self.generator_widths: Sequence[int] = options.get("model.generator.widths", [256, 512])

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.functional import to_pil_image
 
 from first_gan import files
 from first_gan.drawing.latent import draw
-from first_gan.drawing.pictures import grid, png, to_pixels
+from first_gan.drawing.pictures import grid, picture, png, to_pixels
 from first_gan.run.cli import Steps
 from first_gan.run.folder import relative
 
@@ -47,7 +46,7 @@ def save_each(pixels: Tensor, folder: Path, steps: Steps) -> None:
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for number, image in enumerate(steps.each(list(pixels), "writing")):
-            to_pil_image(image).save(beside / f"image_{number:06d}.png")
+            picture(image).save(beside / f"image_{number:06d}.png")
         folder.mkdir(exist_ok=True)
         for earlier in images_in(folder):
             earlier.unlink()

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import to_pil_image
-from torchvision.utils import make_grid
 
 GRAYS = 32  # levels of a gray film: half the bytes of 256, and hardly to be seen
 COLORS = 256  # of a color film, chosen from `PALETTE_FRAMES` of its frames, each looked at `PALETTE_SIDE` pixels large
@@ -20,16 +18,29 @@ def to_pixels(images: Tensor) -> Tensor:
     return images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
+def picture(pixels: Tensor) -> Image.Image:
+    """One uint8 image (C, H, W), C being 1 or 3."""
+    array = pixels.cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+
+
 def grid(pixels: Tensor, columns: int | None = None, padding: int = 2) -> Image.Image:
     """One picture of uint8 images (N, C, H, W), C being 1 or 3; about as many columns as rows if `columns` is None."""
-    columns = columns or math.ceil(math.sqrt(len(pixels)))
-    channels = pixels.shape[1]  # make_grid makes three of one
-    return to_pil_image(make_grid(pixels, nrow=columns, padding=padding)[:channels])
+    count, channels, height, width = pixels.shape
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
+    if count == 1:
+        return picture(pixels[0])
+    down, across = height + padding, width + padding
+    whole = pixels.new_zeros(channels, -(-count // columns) * down + padding, columns * across + padding)
+    for number, image in enumerate(pixels):
+        top, left = number // columns * down + padding, number % columns * across + padding
+        whole[:, top : top + height, left : left + width] = image
+    return picture(whole)
 
 
 def stacked(rows: Sequence[Tensor]) -> Image.Image:
     """uint8 images without space between them: a row of (N, C, H, W) below the other."""
-    return to_pil_image(torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1))
+    return picture(torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1))
 
 
 def png(picture: Image.Image) -> bytes:

@@ -1,22 +1,21 @@
 """Checkpoints: loaded safely, checked, and what they belong to: the networks, the run, the images."""
 
-import io
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from first_gan import files, tensors
+from first_gan import tensors
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand, shout
 from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config
 from first_gan.run.names import CONTENTS, LIBRARY
+from first_gan.sampling import Trained
 from first_gan.scores.doubt import doubt
 from first_gan.scores.judge import fingerprint
 
@@ -138,25 +137,13 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one and renames it, so a full disk or a kill leaves the old one whole."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        files.write(Path(path), buffer.getvalue())
-
-    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return load_checkpoint(Path(path))
-
-
-def load_gan(path: Path, checkpoint: dict[str, Any], gan_class: Callable[..., Any]) -> Any:
+def load_gan(path: Path, checkpoint: dict[str, Any], project: Path) -> Trained:
     """The checkpoint's networks, in eval mode on the CPU, in float32.
 
     Args:
         path: The checkpoint's path.
         checkpoint: The checkpoint.
-        gan_class: `GAN`, which imports no networks but the project's own for a checkpoint.
+        project: The folder of gan_networks.py and networks/, whose classes alone a checkpoint may name.
 
     Raises:
         RunFolderError: Its options or weights are not those of a GAN.
@@ -166,19 +153,20 @@ def load_gan(path: Path, checkpoint: dict[str, Any], gan_class: Callable[..., An
         raise RunFolderError(f"{path} lacks the model's options")
     try:
         with suppress(NetworkError), torch.device("meta"):  # shapes alone, and refused before they take memory
-            shapes = gan_class(**hyperparameters)  # but for networks that cannot run without values
+            shapes = Trained(project, **hyperparameters)  # but for networks that cannot run without values
             shapes.configure_model()
             check_weights(path, checkpoint, shapes.state_dict())
         with torch.random.fork_rng(devices=[]):
-            gan = gan_class(**hyperparameters)
+            gan = Trained(project, **hyperparameters)
             gan.configure_model()
+        check_weights(path, checkpoint, gan.state_dict())
+        gan.load_state_dict(checkpoint["state_dict"])
+        gan.float().eval().check()
     except NetworkError as error:
         raise RunFolderError(f"{path}: {error}") from error
     except (TypeError, ValueError, RuntimeError, OverflowError, LookupError, AttributeError) as error:
         raise RunFolderError(f"{path} is of another version of this program: {str(error).splitlines()[0]}") from error
-    check_weights(path, checkpoint, gan.state_dict())
-    gan.load_state_dict(checkpoint["state_dict"])
-    return gan.float().eval()
+    return gan
 
 
 def images_of(path: Path, checkpoint: dict[str, Any], data_dir: str | None) -> tuple[ImageSet, str, Path]:

@@ -135,7 +135,7 @@ def check_file(options: Any, file: str, argv: Sequence[str], project: Path) -> N
         options: What it says: all options, or those of a group, nested or by name; nothing of them was imported yet.
         file: Its name, for messages.
         argv: What was typed.
-        project: The folder of gan_module.py and networks/.
+        project: The folder of gan_networks.py and networks/.
 
     Raises:
         UserError: A file names another class, or another file of options.

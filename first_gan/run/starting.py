@@ -12,11 +12,12 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from first_gan import tensors
+from first_gan.networks import import_trusted, is_trusted
 from first_gan.run import config_files
 from first_gan.run.checkpoints import load_checkpoint
 from first_gan.run.cli import Parser, UserError, expand
 from first_gan.run.folder import CONFIG, LOGS, RunFolderError, find_checkpoint, folder_of, lock
-from first_gan.run.options import check_file, check_kept, typed_checkpoint
+from first_gan.run.options import NETWORKS, check_file, check_kept, typed_checkpoint
 
 AVERAGE = "ema."  # how the moving average's weights begin in a checkpoint
 
@@ -46,7 +47,7 @@ def read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | N
     Args:
         parser: train.py's.
         argv: What is typed.
-        project: The folder of gan_module.py and networks/, whose classes a file may name.
+        project: The folder of gan_networks.py and networks/, whose classes a file may name.
         held: Keeps the lock on a run folder that is resumed, which is taken before anything in it is read: what another
             process wrote meanwhile would be lost. None on all processes but the first, which alone writes.
 
@@ -110,6 +111,10 @@ def _kept_options(
     """The options that a checkpoint keeps, as a parser's defaults; nothing that they name is imported but what may be."""
     kept = checkpoint.get("options")
     check_file(kept, str(path), argv, project)
+    for network in NETWORKS:
+        if isinstance(kept, dict) and is_trusted(str(kept.get(network))):  # by its name now, where it has moved
+            found = import_trusted(str(kept[network]), project)
+            kept[network] = f"{found.__module__}.{found.__qualname__}"
     return check_kept(path, kept, parser)
 
 

@@ -192,7 +192,10 @@ def code(rig: Rig, count: int) -> None:
         lambda path: {"class_path": path, "init_args": {}},
         lambda path: path,
         lambda path: [{"class_path": path}],
-        lambda path: {"init_args": {"widths": {"class_path": path}}, "class_path": "gan_module.Generator"},
+        lambda path: {
+            "init_args": {"widths": {"class_path": path}},
+            "class_path": "gan_networks.Generator",
+        },
     ]
     where = ["config.yaml", "--config", "--model.generator", "--model", "options", "hyper_parameters"]
     paths = [

@@ -1,0 +1,60 @@
+"""The lesson's generator and discriminator: fully connected layers. Others can be named by `--model.generator` and `--model.discriminator`."""
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor, nn
+
+from first_gan.data import ImageShape
+
+
+class Generator(nn.Module):
+    """G(z): latent vectors (N, latent_dim) to images (N, *image_shape) in [-1, 1], by fully connected layers.
+
+    Args:
+        latent_dim: Length of z.
+        image_shape: Channels, height and width of an image.
+        widths: Of the hidden layers, from z to the image; at least one, each at least 1.
+        batch_norm: Batch normalization in the hidden layers.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 100,
+        image_shape: ImageShape = (1, 28, 28),
+        widths: Sequence[int] = (256, 512),
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        hidden = hidden_layers("generator", latent_dim, widths, batch_norm)
+        self.model = nn.Sequential(*hidden, nn.Linear(widths[-1], prod(image_shape)), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.model(z).view(-1, *self.image_shape)
+
+
+class Discriminator(nn.Module):
+    """Images (N, *image_shape) to logits (N, 1); D(x), the probability that x is real, is their sigmoid.
+
+    Args:
+        image_shape: Channels, height and width of an image.
+        widths: Of the hidden layers, from the image to the logit; at least one, each at least 1.
+    """
+
+    def __init__(self, image_shape: ImageShape = (1, 28, 28), widths: Sequence[int] = (512, 256)) -> None:
+        super().__init__()
+        hidden = hidden_layers("discriminator", prod(image_shape), widths)
+        self.model = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images)
+
+
+def hidden_layers(network: str, inputs: int, widths: Sequence[int], batch_norm: bool = False) -> list[nn.Module]:
+    if min(widths, default=0) < 1:
+        raise ValueError(f"model.{network}.widths must be one or more widths of at least 1, got {list(widths)}")
+    layers: list[nn.Module] = []
+    for fan_in, width in zip([inputs, *widths], widths, strict=False):
+        layers += [nn.Linear(fan_in, width), *[nn.BatchNorm1d(width)] * batch_norm, nn.LeakyReLU(0.2, inplace=True)]
+    return layers
