@@ -4,11 +4,12 @@ Config files come first and flags over them, in whatever order they are typed.
 """
 
 from first_gan.drawing import style
-from first_gan.run import stopping, threads
+from first_gan.run import startup, stopping
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
-    threads.wait_briefly()
+    startup.wait_briefly()
+    startup.say_loading()
     style.import_matplotlib()
 
 import errno
@@ -285,4 +286,5 @@ def fit(
 
 
 if __name__ == "__main__":
+    startup.loaded()
     stopping.leave(main())

@@ -1,34 +1,13 @@
-"""Beside other programs: threads that wait briefly, and a line when a run has become slow."""
+"""A line when other programs have made a run slow."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-import train
 from first_gan.callbacks import slowdown
 from first_gan.callbacks.slowdown import Slowdown
-
-
-@pytest.mark.parametrize(
-    ("own", "seen"),
-    [({}, "1000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "active"}, "None active")],
-)
-def test_how_threads_wait_is_set_before_torch_is_loaded(tmp_path: Path, own: dict[str, str], seen: str) -> None:
-    (tmp_path / "torch.py").write_text(
-        "import os\nprint(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))\nraise SystemExit(0)",
-        encoding="utf-8",
-    )
-    environment = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    environment |= own | {"PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-W", "ignore", train.__file__]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, encoding="utf-8")
-    assert done.stdout.split("\n")[0] == seen
 
 
 def seen_of(
