@@ -37,6 +37,7 @@ audit: | .venv-audit/bin/pip-audit
 bench: install
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.growth
+	@$(BIN)/python -m benchmarks.busy
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

@@ -1,5 +1,10 @@
 """(c) The bare math of this program: its networks, loss, data path and metrics in a plain loop, without Lightning."""
 
+from first_gan.run import startup
+
+if __name__ == "__main__":
+    startup.wait_briefly()  # as train.py
+
 import os
 
 import torch
@@ -8,12 +13,17 @@ from torch import Tensor
 from benchmarks.worker import Job, Tally
 from datamodule import MNISTDataModule
 from first_gan.data.loader import EpochOrder, MinibatchLoader
+from first_gan.run import matmul
 from first_gan.training import frozen, gradient_norm
 from gan_module import GAN, bce
 
 
 def main() -> None:
-    job = Job.from_command_line()
+    with matmul.chosen("auto"):
+        train(Job.from_command_line())
+
+
+def train(job: Job) -> None:
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # Lightning's, and no part of the bare math: see train.py
     data = MNISTDataModule(data_dir=job.data_dir, train_rows=job.rows)
     data.setup()
@@ -30,6 +40,7 @@ def main() -> None:
             measured.append(update(gan, g_optimizer, d_optimizer, real))
             tally.count(len(real))
         means = torch.stack(measured).mean(0).tolist()
+        tally.epoch()
         print(f"d_loss {means[0]:.4f}  g_loss {means[1]:.4f}")
     tally.report()
 

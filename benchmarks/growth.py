@@ -128,7 +128,7 @@ def measure(data_dir: str, widths: int, processes: int, batch: int) -> Point:
         rows = read_metrics(Path(folder) / "lightning_logs/version_0")
     speeds = [row["train/images_per_second"] for row in rows if row["step"] % window == 0][1:]
     gflop = limit.flops(limit.products(gan, batch)) / batch / 1e9
-    products = batch / limit.seconds_per_update(gan, batch, seconds=1.0)
+    products = batch / min(limit.by_library(gan, batch, seconds=1.0).values())
     return Point(widths, processes, batch, statistics.median(speeds), gflop, products)
 
 

@@ -24,6 +24,9 @@ class IdiomaticGAN(LightningModule):
     def on_train_start(self) -> None:
         self.tally = Tally(self.tally.device)
 
+    def on_train_epoch_end(self) -> None:
+        self.tally.epoch()
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         real, _ = batch
         g_optimizer, d_optimizer = self.optimizers()  # type: ignore[attr-defined]

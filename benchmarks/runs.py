@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
-from benchmarks.worker import Job
+from benchmarks.worker import Job, marginal
 from datamodule import MNISTDataModule
 from first_gan.data import idx
 from first_gan.run.cli import RunFailed
@@ -31,6 +33,7 @@ class Run:
         updates: Updates done, as the program counted them.
         images: Images trained on, likewise.
         seconds: Training alone, from the first minibatch to the last epoch's end.
+        epoch_seconds: Of an epoch that follows another; of a single one all there is.
         startup: Seconds from the process's start to its first update.
         peak_mib: Largest resident memory of the process, in MiB.
     """
@@ -38,6 +41,7 @@ class Run:
     updates: int
     images: int
     seconds: float
+    epoch_seconds: float
     startup: float
     peak_mib: float
 
@@ -51,44 +55,58 @@ def loop(module: str, job: Job) -> Run:
     start = time.time()
     out, peak = process([sys.executable, "-m", f"benchmarks.{module}", *job.arguments()])
     report = json.loads(out.splitlines()[-1])
-    return Run(report["updates"], report["images"], report["seconds"], report["first_update"] - start, peak)
+    counts = report["updates"], report["images"], report["seconds"], report["epoch_seconds"]
+    return Run(*counts, report["first_update"] - start, peak)
 
 
-def train(job: Job, *options: str) -> Run:
+def train(
+    job: Job, *options: str, environment: Mapping[str, str] = MappingProxyType({}), threads: int | None = None
+) -> Run:
     """Runs `train.py` as a person in a terminal would, with all that it shows and writes; the rivals score nothing, nor does it."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = [f"--data.data_dir={job.data_dir}", f"--data.batch_size={job.batch_size}"]
         arguments += [f"--data.train_rows={job.rows}", f"--max_epochs={job.epochs}", f"--default_root_dir={folder}"]
         arguments += ["--accelerator", "gpu" if job.device == "cuda" else "cpu", "--quality.every_n_epochs=0"]
         start = time.time()
-        out, peak = process([sys.executable, str(ROOT / "train.py"), *arguments, *options])
+        command = [sys.executable, str(ROOT / "train.py"), *arguments, *options]
+        out, peak = process(command, threads, environment)
         run_folder = Path(folder) / "lightning_logs/version_0"
-        first_grid = (run_folder / "samples/epoch_0000.png").stat().st_mtime  # drawn right before the first update
+        grids = sorted((run_folder / "samples").glob("epoch_*.png"))
+        first_grid, *ends = (
+            grid.stat().st_mtime for grid in grids
+        )  # drawn right before the first update, and at epoch ends
         found = TRAINED.search(out)
         if found is None:
             raise RunError(f"train.py did not say how long it trained:\n{out}")
         checkpoint = torch.load(run_folder / "checkpoints/last.ckpt", weights_only=True)
     images, seconds = int(found[2].replace(",", "")), float(found[3])
     updates = checkpoint["global_step"] // 2
-    return Run(updates, images, seconds, first_grid - start + seconds / updates, peak)
+    return Run(updates, images, seconds, marginal(ends, seconds), first_grid - start + seconds / updates, peak)
 
 
-def process(command: list[str], threads: int | None = None) -> tuple[str, float]:
+def process(
+    command: list[str], threads: int | None = None, own: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, float]:
     """Runs a command to its end; returns what it printed and its peak memory in MiB.
 
     Args:
         command: The program and its arguments.
         threads: How many it computes with; by default as many as it likes.
+        own: Of its environment.
 
     Raises:
         RunError: It failed.
     """
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "PYTHONIOENCODING": "utf-8",
-        "FORCE_COLOR": "1",
-        "COLUMNS": "120",
-    }  # a live bar, as in a terminal
+    environment = (
+        os.environ
+        | own
+        | {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONIOENCODING": "utf-8",
+            "FORCE_COLOR": "1",
+            "COLUMNS": "120",
+        }
+    )  # a live bar, as in a terminal
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:

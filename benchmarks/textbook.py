@@ -32,6 +32,7 @@ def main() -> None:
             g_loss.backward()
             g_optimizer.step()
             tally.count(len(real))
+        tally.epoch()
         print(f"d_loss {d_loss.item():.4f}  g_loss {g_loss.item():.4f}")
     tally.report()
 

@@ -50,6 +50,7 @@ class Tally:
     updates: int = 0
     images: int = 0
     first_update: float = 0.0
+    ends: list[float] = field(default_factory=list)  # of the epochs
     started: float = field(default_factory=time.perf_counter)
 
     def count(self, images: int) -> None:
@@ -59,17 +60,27 @@ class Tally:
             self.synchronize()
             self.first_update = time.time()
 
+    def epoch(self) -> None:
+        """To be called at the end of each."""
+        self.synchronize()
+        self.ends.append(time.perf_counter())
+
     def synchronize(self) -> None:
         if self.device == "cuda":
             torch.cuda.synchronize()
 
     def report(self) -> None:
-        """One line of JSON, the last one on stdout; seconds of training, and when the first update was done."""
-        self.synchronize()
-        seconds = time.perf_counter() - self.started
+        """One line of JSON, the last one on stdout; seconds of training and of an epoch, and when the first update was done."""
+        seconds = self.ends[-1] - self.started
         counts = {"updates": self.updates, "images": self.images}
-        json.dump(counts | {"seconds": seconds, "first_update": self.first_update}, sys.stdout)
+        times = {"seconds": seconds, "epoch_seconds": marginal(self.ends, seconds), "first_update": self.first_update}
+        json.dump(counts | times, sys.stdout)
         print(flush=True)
+
+
+def marginal(ends: list[float], otherwise: float) -> float:
+    """Seconds of an epoch that follows another: what a run costs once is not in it. Of a single epoch all there is."""
+    return (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else otherwise
 
 
 def lesson_generator() -> nn.Module:

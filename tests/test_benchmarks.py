@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import train
+from benchmarks import busy
 from benchmarks.limit import flops, products
 from benchmarks.runs import Run, RunError, equal_work
 from gan_module import GAN
@@ -21,10 +22,10 @@ def bench(images_dir: Path, tmp_path: Path, module: str, *options: str) -> str:
     return done.stdout
 
 
-def test_speed_times_four_programs_on_equal_work(images_dir: Path, tmp_path: Path) -> None:
+def test_speed_times_the_programs_on_equal_work(images_dir: Path, tmp_path: Path) -> None:
     out = bench(images_dir, tmp_path, "speed", "--rows", "300", "--batch_sizes", "128", "--rounds", "1")
-    for program in ("(a) the lesson's loop", "(b) Lightning's idiom", "(c) bare math", "(d) train.py"):
-        assert out.count(f"| {program}") == 1
+    for program in ("(a) the lesson's loop", "(b) Lightning's idiom", "(c) bare math", "(d) train.py", "(e) train.py"):
+        assert out.count(f"| {program}") == 1  # ratios, shares, start-up
     assert "matrix products alone" in out
     assert {path.name for path in tmp_path.iterdir()} >= {"speed.md", "speed.json", "speed.png"}
 
@@ -35,10 +36,19 @@ def test_growth_measures_every_setting(images_dir: Path, tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} >= {"growth.md", "growth.png"}
 
 
+def test_busy_times_each_way_to_wait_and_leaves_no_process_behind(images_dir: Path, tmp_path: Path) -> None:
+    out = bench(images_dir, tmp_path, "busy", "--rows", "300", "--busy", "1", "--rounds", "1")
+    for name in busy.SETTINGS:
+        assert out.count(f"| 1              | {name}") == 1
+    with busy.busy_processes(2) as processes:
+        assert [each.poll() for each in processes] == [None, None]
+    assert None not in [each.poll() for each in processes]
+
+
 def test_unequal_work_is_refused() -> None:
-    run = Run(updates=3, images=300, seconds=1.0, startup=1.0, peak_mib=1.0)
-    equal_work({"a": run, "b": Run(3, 300, 2.0, 1.0, 1.0)})
-    for other in (Run(4, 300, 1.0, 1.0, 1.0), Run(3, 301, 1.0, 1.0, 1.0)):
+    run = Run(3, 300, seconds=1.0, epoch_seconds=1.0, startup=1.0, peak_mib=1.0)
+    equal_work({"a": run, "b": Run(3, 300, 2.0, 2.0, 1.0, 1.0)})
+    for other in (Run(4, 300, 1.0, 1.0, 1.0, 1.0), Run(3, 301, 1.0, 1.0, 1.0, 1.0)):
         with pytest.raises(RunError, match="unequal work"):
             equal_work({"a": run, "b": other})
 
