@@ -150,6 +150,31 @@ def test_networks_with_tables_and_values_of_their_own_are_loaded_again(
     )  # no checkpoint could hold it
 
 
+class Twice(Discriminator):
+    """Has a discriminator's weights, and gives two numbers per image."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).repeat(1, 2)
+
+
+def test_a_checkpoint_whose_networks_do_not_fit_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dcgan, "Twice", Twice, raising=False)
+    monkeypatch.setattr(Twice, "__module__", "networks.dcgan")
+    trainer = Trainer(**BARE)
+    trainer.fit(GAN(), minibatches(torch.rand(64, 1, 28, 28)))
+    trainer.save_checkpoint(path := tmp_path / "x.ckpt")
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["hyper_parameters"]["discriminator"]["class_path"] = "networks.dcgan.Twice"
+    torch.save(checkpoint, path)
+    assert generate.main([str(path)]) == 2
+    assert (
+        "x.ckpt: model.discriminator gives (2,) numbers per image, where one logit belongs" in capsys.readouterr().err
+    )
+    assert not Path("samples.png").exists()
+
+
 def test_layers_that_a_person_froze_stay_frozen() -> None:
     discriminator = Discriminator()
     discriminator.model[1].requires_grad_(False)  # type: ignore[operator]
