@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import scipy.stats
 
 from benchmarks import quality, runs, search, time_to_quality
 from benchmarks.quality import RUN
@@ -85,16 +86,25 @@ def test_time_to_quality(
     commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def loop(module: str, job: runs.Job) -> runs.Run:
-        return runs.Run(updates=1, images=1, seconds=20.0 * job.epochs, startup=1.0, peak_mib=1.0)
+        return runs.Run(1, 1, seconds=50.0, epoch_seconds=20.0, startup=1.0, peak_mib=1.0)
 
     monkeypatch.setattr(runs, "loop", loop)
     monkeypatch.setattr(runs, "torchvision_layout", lambda data_dir, to: to)
-    arguments = ["--epochs", "2", "--target"]
+    arguments = ["--epochs", "2", "--seeds", "1", "--target"]
     assert time_to_quality.bench([*arguments, "2"]) == 0  # the made-up FCD of the moving average
     out = capsys.readouterr().out
-    assert "20.0 s per epoch, so 1000 s for 50 epochs" in out
-    assert "2 epochs of the recipe" in out
+    assert "of the lesson's 1000 s; FCD 2.0" in out
+    for precision in ("32-true", "bf16-mixed"):
+        assert f"seed 0, {precision}: " in out
+        assert any(f"--precision={precision}" in command for command in commands)
     assert time_to_quality.bench([*arguments, "1.9"]) == 1
+
+
+def test_intervals_are_students() -> None:
+    values = [20.0, 22.0, 21.0, 25.0, 23.0]
+    low, high = scipy.stats.t.interval(0.95, 4, loc=22.2, scale=scipy.stats.sem(values))
+    assert time_to_quality.interval(values) == f"22.2 ± {(high - low) / 2:.1f}"
+    assert time_to_quality.interval([3.0]) == "3.0"
 
 
 @pytest.mark.parametrize(
