@@ -146,3 +146,20 @@ def test_checkpoints_stay_plain_data(run: Run, small: list[str]) -> None:
 def test_where_plain_data_may_name_classes_is_beside_gan_module() -> None:
     assert GAN(generator={"class_path": "networks.dcgan.Generator", "init_args": {"width": 2}}).generator.start[0] == 4  # type: ignore[arg-type]
     assert Path(gan_module.__file__).parent == gan_module.HERE
+
+
+def test_networks_are_found_under_the_names_they_had_before(run: Run, small: list[str]) -> None:
+    assert run(*small, "--max_epochs", "1")[0] == 0
+    path = FOLDER / run_folder.LAST
+    checkpoint = torch.load(path, weights_only=True)
+    for name in ("generator", "discriminator"):
+        before = f"gan_module.{name.capitalize()}"
+        assert checkpoint["options"][f"model.{name}"] == f"gan_networks.{name.capitalize()}"
+        checkpoint["options"][f"model.{name}"] = checkpoint["hyper_parameters"][name]["class_path"] = before
+    torch.save(checkpoint, path)
+    config = FOLDER / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("gan_networks.", "gan_module."), encoding="utf-8")
+    assert generate.main([str(path)]) == 0
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "2")
+    assert code == 0, err
+    assert torch.load(path, weights_only=True)["options"]["model.generator"] == "gan_networks.Generator"
