@@ -11,6 +11,8 @@ from torch import Tensor
 
 from first_gan.run import checkpoints, matmul
 from first_gan.run.names import LIBRARY
+from gan_module import GAN
+from tests.test_gan_module import fit
 from tests.test_train import FOLDER, Run, weights
 
 ONEDNN = pytest.mark.skipif(matmul.settings() is None or not matmul.is_exact(), reason="needs an exact oneDNN")
@@ -121,3 +123,19 @@ def test_resuming_with_another_library_is_said(run: Run, small: list[str]) -> No
     here = matmul.spelled("torch")
     assert f"Its matrix products were computed by oneDNN, here they are by {here}: last bits may differ." in out
     assert f"matrix products by {here}" in out.split("Training")[1].splitlines()[0]
+
+
+@ONEDNN
+def test_updates_by_onednn_are_those_of_torch_and_not_of_bf16() -> None:
+    def trained(library: str, precision: str) -> Tensor:
+        torch.manual_seed(0)
+        gan = GAN(r1=0.1)
+        with matmul.chosen(library):
+            fit(gan, updates=6, precision=precision)
+        return torch.cat([weights.detach().flatten() for weights in gan.parameters()])
+
+    exact = trained("torch", "32-true")
+    by_onednn, rounded = (
+        (trained(*how) - exact).abs().mean() for how in (("onednn", "32-true"), ("torch", "bf16-mixed"))
+    )
+    assert 0 < by_onednn < rounded / 20
