@@ -90,14 +90,17 @@ def test_time_to_quality(
 
     monkeypatch.setattr(runs, "loop", loop)
     monkeypatch.setattr(runs, "torchvision_layout", lambda data_dir, to: to)
-    arguments = ["--epochs", "2", "--seeds", "1", "--target"]
+    arguments = ["--epochs", "2", "--seeds", "1", "--precisions", "bf16-mixed", "--target"]
     assert time_to_quality.bench([*arguments, "2"]) == 0  # the made-up FCD of the moving average
     out = capsys.readouterr().out
+    assert "seed 0, bf16-mixed: " in out
     assert "of the lesson's 1000 s; FCD 2.0" in out
-    for precision in ("32-true", "bf16-mixed"):
-        assert f"seed 0, {precision}: " in out
-        assert any(f"--precision={precision}" in command for command in commands)
-    assert time_to_quality.bench([*arguments, "1.9"]) == 1
+    assert any("--precision=bf16-mixed" in command for command in commands)
+    monkeypatch.setattr(time_to_quality, "recipe", lambda *arguments: (20.0, 2.0))
+    assert time_to_quality.bench(["--seeds", "3", "--target", "1.9"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("20.0 s, 1/50 of the lesson's 1000 s; FCD 2.0") == 6
+    assert "| 32-true    | 20.0 ± 0.0 | 50.0 ± 0.0" in out
 
 
 def test_intervals_are_students() -> None:

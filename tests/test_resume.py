@@ -20,7 +20,7 @@ from tests.test_train import FOLDER, SCALARS, events, steps
 
 EPOCHS = 18  # more than a fast machine gets through between the kills
 KILL = getattr(signal, "SIGKILL", None)  # not on Windows, where the test that sends it is skipped
-SIGNALS = [KILL, signal.SIGINT, signal.SIGTERM]  # tests/attacks sends many more, to a smaller run
+SIGNALS = [KILL, signal.SIGTERM]  # tests/attacks sends many more, to a smaller run
 OPTIONS = [
     *("--data.train_rows", "3200", "--data.batch_size", "64", "--max_epochs", str(EPOCHS), "--log_every_n_steps", "30"),
     *("--model.generator.widths", "[64]", "--model.discriminator.widths", "[64]"),

@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import matplotlib.backends.backend_agg  # noqa: F401 - what a command loads late, once for all forks
 import numpy as np
+import torch.utils.tensorboard  # noqa: F401
+from PIL import Image
 from torchvision import datasets
 
 import evaluate
@@ -29,6 +32,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "report": report.main,
     "judge": lambda argv: judge.cli.run_command("judge.py", judge.make, argv),
 }
+Image.init()
 UNREACHABLE = "http://127.0.0.1:9/"  # the discard port: refused at once
 MEMORY = 24 << 30  # of addresses, most of which are libraries'
 MOST_LINES = 9  # of an error
