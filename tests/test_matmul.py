@@ -91,11 +91,15 @@ def test_without_the_setting_torch_is_as_it_is(monkeypatch: pytest.MonkeyPatch) 
 
 
 @ONEDNN
-def test_the_setting_is_as_it_was_after_a_run(monkeypatch: pytest.MonkeyPatch, run: Run, small: list[str]) -> None:
-    monkeypatch.setattr(torch.backends.mkldnn.matmul, "fp32_precision", "ieee")
-    assert run(*small, "--matmul", "onednn")[0] == 0
-    assert run(*small, "--matmul", "onednn", "--model.lr", "-1")[0] == 2
-    assert torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+def test_the_setting_is_as_it_was_after_a_run(run: Run, small: list[str]) -> None:
+    settings = torch.backends.mkldnn.matmul
+    before, settings.fp32_precision = settings.fp32_precision, "ieee"
+    try:
+        assert run(*small, "--matmul", "onednn")[0] == 0
+        assert run(*small, "--matmul", "onednn", "--model.lr", "-1")[0] == 2
+        assert settings.fp32_precision == "ieee"
+    finally:
+        settings.fp32_precision = before
 
 
 @ONEDNN
