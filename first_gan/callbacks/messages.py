@@ -49,14 +49,18 @@ class RunMessages(Callback):
         batch = f"batch {data.batch_size}"
         if (n := trainer.world_size) > 1:
             batch = f"global batch {data.batch_size * n} ({n} processes × {data.batch_size})"
-        epochs = "without end" if trainer.max_epochs in (None, -1) else f"{trainer.max_epochs} epochs"
+        epochs = (
+            "without end"
+            if trainer.max_epochs in (None, -1)
+            else f"{trainer.max_epochs} epoch{'s' * (trainer.max_epochs != 1)}"
+        )
         networks = {"generator": gan.generator, "discriminator": gan.discriminator}
         sizes = [f"{name} {sum(p.numel() for p in network.parameters()):,}" for name, network in networks.items()]
         print(f"Data     {data.dataset}, {len(data.train_images):,} images from {data.folder}")
         print(f"Model    parameters: {', '.join(sizes)}")
         if self.init_from:
             print(f"Weights  at the start those of {relative(Path(self.init_from))}")
-        products = f", matrix products by {self.library}" if self.library else ""
+        products = f", products by {self.library}" if self.library else ""
         print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}{products}")
         if floor := self.quality.floor:
             rows, every = data.images.validation, self.quality.every_n_epochs
