@@ -168,7 +168,7 @@ def _tried(network: nn.Module, inputs: Tensor, what: str) -> Tensor:
     if outputs is None:
         try:
             device = next(iter(tensors.values()), torch.empty(0)).device
-            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with torch.no_grad(), torch.random.fork_rng():
                 outputs = copy.deepcopy(network)(torch.zeros(inputs.shape, device=device))
         except Exception as error:
             raise NetworkError(f"{what}: {_first_line(error)}") from error

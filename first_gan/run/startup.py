@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Of libgomp, which torch's threads are of on Linux: how often a thread looks for work before it sleeps. By its own choice it
 # looks 300,000 times, some milliseconds, in which it keeps the core from whoever else wants it: beside one busy process
-# on two cores training was three times slower than alone, beside two ten to thirty times. See benchmarks/busy.py.
+# on two cores training was three times slower than alone, beside two four to thirty times. See benchmarks/busy.py.
 QUIET, BUSY = 10_000, 0
 WAITING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 LOADING = "Loading PyTorch and Lightning ..."
