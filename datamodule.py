@@ -96,6 +96,12 @@ class MNISTDataModule(LightningDataModule):
         return self.images.train[: self.train_rows]
 
     @property
+    def held_out_images(self) -> Tensor:
+        """Images that are not trained on, uint8: the rows after `train_rows`, or the test set where hardly any are left."""
+        rest = self.images.train[self.train_rows :]
+        return rest if len(rest) >= len(self.images.test) else self.images.test
+
+    @property
     def image_shape(self) -> ImageShape:
         """Channels, height and width; known before they are read, but for your own pictures."""
         return self.images.shape if self.dataset in OWN else (1, 28, 28)

@@ -122,7 +122,7 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if is_rank_zero:
             judged(quality, data, may_train=not options.fast_dev_run)
-            health.real = data.train_images
+            health.real, health.held_out = data.train_images, data.held_out_images
         if is_rank_zero and not options.fast_dev_run:
             options.ckpt_path = options.max_time = None  # of this process, not of the run
             config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer, library)

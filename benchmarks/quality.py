@@ -23,7 +23,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from benchmarks import runs
 from benchmarks.speed import machine, markdown
 from first_gan.data import VALIDATION_ROWS
-from first_gan.diagnosis.rules import DIVERGING
+from first_gan.diagnosis.verdicts import DIVERGING
 from first_gan.run import cli
 from first_gan.run.folder import SUMMARY, read_metrics
 

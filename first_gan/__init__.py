@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from first_gan.callbacks.report import ReportWriter
     from first_gan.callbacks.samples import SampleGrids
     from first_gan.data import ImageSet
-    from first_gan.diagnosis.rules import Diagnosis, diagnose
+    from first_gan.diagnosis import diagnose
+    from first_gan.diagnosis.verdicts import Diagnosis
     from first_gan.scores.judge import judge_of, shipped
 
 HOME = {
@@ -22,8 +23,8 @@ HOME = {
     "ReportWriter": "callbacks.report",
     "SampleGrids": "callbacks.samples",
     "ImageSet": "data",
-    "Diagnosis": "diagnosis.rules",
-    "diagnose": "diagnosis.rules",
+    "Diagnosis": "diagnosis.verdicts",
+    "diagnose": "diagnosis",
     "judge_of": "scores.judge",
     "shipped": "scores.judge",
 }

@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy.stats
 
-from benchmarks import quality, runs, search, time_to_quality
+from benchmarks import mending, odd_data, quality, runs, search, time_to_quality
+from benchmarks.diagnosis_suite import suite
 from benchmarks.quality import RUN
 
 Commands = list[list[str]]
@@ -124,3 +126,44 @@ def test_bad_input(bench: Callable[[list[str]], int], arguments: list[str], caps
         bench(arguments)
     assert ended.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_mending_types_the_first_advice_and_then_the_first_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two sick runs one is mended by the first advice, the other by both; the healthy one is left alone."""
+    of_suite = {run.name: run for run in suite()}
+    healthy, *sick = (of_suite[f"{name}, seed 0"] for name in ("lesson", "frozen G", "lr_g 1e-6"))
+    followed = []
+
+    def trained(folder: Path, arguments: list[str], threads: int, may_diverge: bool) -> None:
+        followed.append((folder.name, arguments))
+        (folder / RUN).mkdir(parents=True)
+        mends = folder.name in ("frozen G, seed 0, 1", "lr_g 1e-6, seed 0, 2")
+        source = healthy if mends else sick[1]
+        (folder / RUN / "metrics.csv").write_bytes(source.file.read_bytes())
+
+    monkeypatch.setattr(mending, "suite", lambda: [healthy, *sick])
+    monkeypatch.setattr(mending, "trained", trained)
+    monkeypatch.setattr(mending.odd_data, "all_made", lambda *_: {})
+    assert mending.bench(["--out", str(tmp_path), "--at_once", "1"]) == 0
+    assert [name for name, _ in followed] == ["frozen G, seed 0, 1", "lr_g 1e-6, seed 0, 1", "lr_g 1e-6, seed 0, 2"]
+    typed = [arguments[len(sick[1].arguments) :] for _, arguments in followed]
+    assert typed[0] == ["--model.lr_g", "2e-4"]
+    assert typed[2][:2] == typed[1] == ["--model.lr_g", "2e-4"]
+    assert len(typed[2]) == 4
+    out = capsys.readouterr().out
+    assert "2 of 2 sick runs mended, 100%" in out
+    row = next(line for line in out.splitlines() if "dominates" in line)
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == ["discriminator dominates", "2", "1", "2", "2"]
+    assert out.strip() == (tmp_path / "mending.md").read_text(encoding="utf-8").strip()
+
+
+def test_odd_data_are_what_their_names_say(images_dir: Path, tmp_path: Path) -> None:
+    made = odd_data.all_made(str(images_dir), tmp_path)
+    assert made.keys() == odd_data.COUNTS.keys()
+    assert made["folder"] == ["--data.dataset=folder", f"--data.data_dir={tmp_path / 'folder'}"]
+    labels = np.load(tmp_path / "ones.npz")["labels"]
+    assert (labels == 1).mean() > 0.5
+    assert set(np.load(tmp_path / "two.npz")["labels"].tolist()) == {0, 1}
+    assert len(list((tmp_path / "few pictures").glob("*.png"))) <= 450

@@ -8,22 +8,24 @@ from typing import Any
 
 import pytest
 
-from benchmarks.diagnosis_suite import HEALTHY, Labelled, diagnosed, recorded, suite, wilson
+from benchmarks.diagnosis_suite import Labelled, diagnosed, recorded, suite, wilson
+from benchmarks.mending import given
 from datamodule import MNISTDataModule
 from first_gan.diagnosis import advice as advices
+from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.advice import Setting, advise, typed
 from first_gan.diagnosis.history import DIVERSITY, FCD, History
-from first_gan.diagnosis.rules import (
+from first_gan.diagnosis.verdicts import (
     COLLAPSE,
     CONVERGED,
     DIVERGING,
     DOMINATES,
+    HEALTHY,
     IMPROVING,
     QUESTIONS,
+    RELAPSED,
     TOO_EARLY,
     TOO_WEAK,
-    VERDICTS,
-    diagnose,
 )
 from first_gan.run.folder import read_metrics, read_rows
 from first_gan.run.names import flat
@@ -33,6 +35,7 @@ from tests.test_train import FOLDER
 
 Rows = list[dict[str, float]]
 SUITE = suite()
+CLOSED = ("harder", "test")  # labelled, to be diagnosed once, when its rules are done
 
 
 def rows_of(run: Labelled) -> Rows:
@@ -48,40 +51,42 @@ def without_scores(rows: Rows) -> Rows:
     return [{name: value for name, value in row.items() if not name.startswith(("val/", "classes/"))} for row in rows]
 
 
-def test_the_suite_is_what_it_promises_to_be() -> None:
-    assert len({run.name for run in SUITE}) == len(SUITE) >= 60
-    assert sum(set(run.labels) <= HEALTHY for run in SUITE) >= 20
-    halves = {half: [run for run in SUITE if run.half == half] for half in ("tune", "test")}
-    assert sum(map(len, halves.values())) == len(SUITE)
-    assert len(halves["test"]) >= 30
-    for runs in halves.values():
-        assert {label for run in runs for label in run.labels[:1]} == set(VERDICTS)
-    assert min(Counter(run.labels[0] for run in SUITE).values()) >= 4
+@pytest.mark.parametrize(("name", "runs", "tested", "of_each"), [("diagnosis", 60, 30, 4)])
+def test_the_suite_is_what_it_promises_to_be(name: str, runs: int, tested: int, of_each: int) -> None:
+    own = [run for run in SUITE if run.suite == name]
+    assert len({run.name for run in SUITE}) == len(SUITE)
+    assert len(own) >= runs
+    assert sum(set(run.labels) <= set(HEALTHY) for run in own) >= 20
+    halves = {half: [run for run in own if run.half == half] for half in ("tune", "test")}
+    assert sum(map(len, halves.values())) == len(own)
+    assert len(halves["test"]) >= tested
     settings = {half: {setting(run) for run in runs} for half, runs in halves.items()}
     assert not settings["tune"] & settings["test"]
+    common = Counter(run.labels[0] for run in own)
+    assert min(common[label] for label in (IMPROVING, CONVERGED, DOMINATES, COLLAPSE, TOO_EARLY)) >= of_each
 
 
-@pytest.mark.parametrize("half", ["tune", "test"])
-def test_verdicts_on_the_suite(half: str) -> None:
-    results = [diagnosed(run, rows_of(run)) for run in SUITE if run.half == half]
+@pytest.mark.parametrize(("name", "half"), [("diagnosis", "tune"), ("diagnosis", "test"), ("harder", "tune")])
+def test_verdicts_on_the_suite(name: str, half: str) -> None:
+    results = [diagnosed(run, rows_of(run)) for run in SUITE if (run.suite, run.half) == (name, half)]
     right = [result for result in results if result.right]
     assert len(right) >= 0.95 * len(results), [
         (r.run.name, r.verdicts[-1], r.run.labels) for r in results if not r.right
     ]
-    assert {result.run.labels[0] for result in right} == set(VERDICTS)
     for result in results:
-        if set(result.run.labels) <= HEALTHY:
+        if set(result.run.labels) <= set(HEALTHY):
             assert result.verdicts[-1] in HEALTHY, f"{result.run.name} was called sick: {result.verdicts}"
 
 
 def test_without_scores_it_is_less_sure_and_hardly_worse() -> None:
-    unscored = [diagnose(without_scores(rows_of(run)), {}) for run in SUITE]
+    opened = [run for run in SUITE if (run.suite, run.half) != CLOSED]
+    unscored = [diagnose(without_scores(rows_of(run)), {}) for run in opened]
     assert any(diagnose(rows_of(run), {}).confidence == "high" for run in SUITE)
     for diagnosis in unscored:
         assert diagnosis.confidence != "high"
         assert "FCD" not in diagnosis.answers["g_improving"].answer
-    right = sum(diagnosis.verdict in run.labels for diagnosis, run in zip(unscored, SUITE, strict=True))
-    assert right >= 0.9 * len(SUITE)
+    right = sum(diagnosis.verdict in run.labels for diagnosis, run in zip(unscored, opened, strict=True))
+    assert right >= 0.85 * len(opened)
 
 
 @pytest.mark.parametrize("run", SUITE, ids=lambda run: run.name)
@@ -89,11 +94,7 @@ def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can
     rows = rows_of(run)
     parser = build_parser(GAN, MNISTDataModule)
     options = parser.parse(list(run.arguments))
-    given = flat({"model": options.model.as_dict()}) | {
-        "precision": options.precision,
-        "max_epochs": options.max_epochs,
-    }
-    diagnosis = diagnose(rows, given)
+    diagnosis = diagnose(rows, given(run.arguments))
     assert list(diagnosis.answers) == list(QUESTIONS)
     assert all(answer.score in (-1, 0, 1) and answer.answer for answer in diagnosis.answers.values())
     assert diagnosis.evidence
@@ -110,12 +111,12 @@ def effective(options: Any) -> tuple[Any, ...]:
     """The options as the run has them: with the learning rate of each network."""
     model = flat(options.model.as_dict())
     rates = [model["lr"] if model.pop(name) is None else options.model[name] for name in ("lr_g", "lr_d")]
-    return (*rates, model | {"lr": None}, options.max_epochs, options.precision)
+    data = options.data.batch_size, options.data.train_rows
+    return (*rates, model | {"lr": None}, *data, options.max_epochs, options.precision)
 
 
 def test_what_the_advice_takes_for_the_lessons_options_are_the_defaults() -> None:
-    options = build_parser(GAN, MNISTDataModule).parse([])
-    ours = flat({"model": options.model.as_dict()}) | {"precision": options.precision, "max_epochs": options.max_epochs}
+    ours = given([])
     assert {key: typed(value) for key, value in vars(Setting({})).items()} == {
         key: typed(value) for key, value in vars(Setting(ours)).items()
     }
@@ -130,16 +131,16 @@ def test_one_measurement_is_too_soon_to_say_and_a_quality_that_is_lost_is_not_ca
     assert diagnose(rows[:4], {}).verdict == IMPROVING
     rising = diagnose(rows[:6], {})
     assert (rising.answers["g_improving"].score, rising.confidence) == (-1, "low")
-    assert diagnose(rows, {}).verdict == DIVERGING
+    assert diagnose(rows, {}).verdict == RELAPSED
     assert diagnose(rows, {}).evidence[0].metric == FCD
 
 
 def test_a_long_run_scored_twice_has_not_converged_and_one_that_nothing_measures_is_not_judged() -> None:
     rows: Rows = [{"step": 469 * (n + 1), "epoch": n, "train/d_accuracy": 0.8, DIVERSITY: 0.8} for n in range(20)]
     assert diagnose(rows, {}).verdict == CONVERGED
-    assert diagnose(rows[:12], {}).verdict == IMPROVING  # too short to say that it has
+    assert diagnose(rows[:8], {}).verdict == TOO_EARLY  # too short to say that it has
     scored = [row | ({FCD: 50.0} if n in (9, 19) else {}) for n, row in enumerate(rows)]
-    assert diagnose(scored, {}).verdict == IMPROVING
+    assert diagnose(scored, {}).verdict == TOO_EARLY
     bare = [{name: value for name, value in row.items() if name != DIVERSITY} for row in rows]
     assert diagnose(bare, {}).verdict == TOO_EARLY
 
@@ -215,10 +216,10 @@ def test_other_networks_get_no_advice_on_options_that_they_lack(ways: Any) -> No
 
 
 def healthy(**values: float) -> Rows:
-    """Four epochs that nothing is wrong with, but for what is given."""
+    """Four epochs that nothing is wrong with, and that get better, but for what is given."""
     row = {"train/d_accuracy": 0.8, "train/d_loss": 1.0, "train/g_loss": 1.0, "train/d_fake": 0.4, DIVERSITY: 0.6}
     named = {name.replace("__", "/"): value for name, value in values.items()}
-    return [{"step": 400 * (n + 1), "epoch": n} | row | named for n in range(4)]
+    return [{"step": 400 * (n + 1), "epoch": n, FCD: 900.0 - 150 * n} | row | named for n in range(4)]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,9 @@ def healthy(**values: float) -> Rows:
     [
         ({}, IMPROVING),
         ({"train__d_accuracy": 0.93}, IMPROVING),
-        ({"train__d_accuracy": 0.95}, DOMINATES),
+        ({"train__d_accuracy": 0.95}, IMPROVING),  # while samples get better all the same
+        ({"train__d_accuracy": 0.95, "val__fcd": 900.0}, DOMINATES),
+        ({"train__d_accuracy": 0.995}, DOMINATES),
         ({"train__d_accuracy": 0.56, "train__diversity": 0.3}, IMPROVING),
         ({"train__d_accuracy": 0.54, "train__diversity": 0.3}, TOO_WEAK),
         ({"train__d_accuracy": 0.54, "train__diversity": 0.48}, TOO_WEAK),

@@ -7,11 +7,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import nn
 
 import train
-from first_gan.diagnosis.rules import QUESTIONS, diagnose
+from datamodule import MNISTDataModule
+from first_gan.callbacks.counting import taken_for_real
+from first_gan.callbacks.quality import QualityMonitor
+from first_gan.data import scaled
+from first_gan.diagnosis import diagnose
+from first_gan.diagnosis.history import FCD
+from first_gan.diagnosis.rules import RULES
+from first_gan.diagnosis.verdicts import QUESTIONS, RELAPSED
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from tests.conftest import offline
@@ -30,7 +40,7 @@ def test_the_end_says_what_summary_json_and_tensorboard_say(run: Run, small: lis
     code, out, err = run(*small, *SCORES)
     assert (code, err) == (0, "")
     found = summary()
-    assert {"verdict", "confidence", "answers", "evidence", "advice"} <= found.keys()
+    assert {"verdict", "confidence", "answers", "evidence", "advice", "findings"} <= found.keys()
     ending = out.split("Trained to")[1]
     assert f"Verdict: {found['verdict']} (confidence {found['confidence']})" in ending
     for name, question in QUESTIONS.items():
@@ -51,7 +61,7 @@ def test_a_verdict_is_said_when_it_changes_and_not_again(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdicts = ["improving", "improving", "mode collapse", "mode collapse", "improving"]
-    monkeypatch.setattr("first_gan.diagnosis.rules.verdict_of", lambda history: (verdicts[len(history.epochs) - 1], []))
+    monkeypatch.setattr("first_gan.diagnosis.judged", lambda history: (verdicts[len(history.epochs) - 1], [], []))
     _, out, _ = run(*small, "--max_epochs", "4")
     said = [line.split(" (")[0] for line in out.splitlines() if line.startswith("Verdict after")]
     assert said == ["Verdict after epoch 1: improving", "Verdict after epoch 3: mode collapse"]
@@ -83,6 +93,28 @@ def test_stop_on_ends_all_ranks(images_dir: Path, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("stopped on 'too early to tell'") == 1
     assert done.stdout.count("Verdict: ") == 1
+
+
+def test_a_late_collapse_ends_the_run_within_three_scores_and_the_best_epoch_is_kept(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcds = iter([900.0, 600.0, 300.0, 100.0, 110.0, 400.0, 410.0, 420.0, 430.0])
+    monkeypatch.setattr(QualityMonitor, "_score", lambda self, gan: {FCD: next(fcds), "val/coverage": 0.5} | self.floor)
+    monkeypatch.setattr("first_gan.diagnosis.MIN_UPDATES", 0)
+    # Of twenty updates all else is wrong, too.
+    monkeypatch.setattr("first_gan.diagnosis.RULES", [rule for rule in RULES if rule.verdict == RELAPSED])
+    code, out, err = run(*small, *SCORES, "--max_epochs", "9", "--health.stop_on", "[relapsed]")
+    assert code == 1
+    assert "stopped on 'relapsed', as --health.stop_on wants" in err
+    assert "Verdict after epoch 6: relapsed since epoch 6" in out
+    assert "epoch 4 was better" in out
+    assert checkpoints.load_checkpoint(FOLDER / run_folder.LAST)["epoch"] + 1 == 7
+    assert checkpoints.load_checkpoint(FOLDER / run_folder.BEST)["epoch"] + 1 == 4
+    found = summary()["findings"][0]
+    assert (found["verdict"], found["since"]) == ("relapsed", 6)
+    page = (FOLDER / "report.html").read_text(encoding="utf-8")
+    assert '"kind": "fault", "label": "relapsed since"' in page
+    assert "since when something is wrong" in page
 
 
 def test_an_unknown_verdict_to_stop_on(run: Run, small: list[str]) -> None:
@@ -163,3 +195,40 @@ def test_a_run_on_hardly_any_images_has_no_diversity_and_is_diagnosed_all_the_sa
     code, out, err = run(*small, "--data.train_rows", "1", "--data.batch_size", "1")
     assert (code, err) == (0, "")
     assert "Verdict: too early to tell" in out
+
+
+def test_held_out_images_are_not_trained_on(images_dir: Path) -> None:
+    data = MNISTDataModule(data_dir=str(images_dir), train_rows=600)
+    data.setup()
+    everything = data.images.train
+    assert torch.equal(data.held_out_images, everything[600:])
+    whole = MNISTDataModule(data_dir=str(images_dir))
+    whole.setup()
+    assert torch.equal(whole.held_out_images, whole.images.test)
+
+
+def test_what_d_knows_of_training_images_and_of_others_is_logged(run: Run, small: list[str], images_dir: Path) -> None:
+    run(*small, "--data.train_rows", "600", "--model.lr_d", "2e-3")
+    path = FOLDER / run_folder.LAST
+    gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), train.HERE)
+    images = MNISTDataModule(data_dir=str(images_dir)).images.train
+    logged = run_folder.read_metrics(FOLDER)[-1]
+    for name, some in (("train/d_seen", images[:500]), ("train/d_held_out", images[600:1100])):
+        assert logged[name] == pytest.approx((gan.discriminator(scaled(some)) > 0).float().mean().item(), abs=0.01)
+    assert {"train/copying", "train/thumbnail_fd", "train/missing_kinds"} <= logged.keys()
+
+
+def test_d_is_asked_in_eval_mode_and_left_as_it_was() -> None:
+    class Bright(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.threshold = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            assert not self.training
+            return images.flatten(1).mean(1, keepdim=True) - self.threshold
+
+    gan = SimpleNamespace(discriminator=Bright(), image_shape=(1, 2, 2))
+    images = torch.tensor([255, 255, 255, 0], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 2, 2)
+    assert taken_for_real(gan, images) == 0.75
+    assert gan.discriminator.training

@@ -96,10 +96,13 @@ def test_histogram_modes_and_kl() -> None:
     classes = torch.tensor([0] * 50 + [1] * 49 + [2])
     shares = metrics.histogram(torch.eye(10)[classes])
     assert shares.tolist() == [0.5, 0.49, 0.01, *[0.0] * 7]
-    assert metrics.modes_covered(shares) == 3
-    of_four = torch.tensor([0.5, 0.455, 0.025, 0.02], dtype=torch.float64)  # an even share is 0.25, a tenth of it 0.025
-    assert metrics.modes_covered(of_four) == 3
     even = torch.full((10,), 0.1, dtype=torch.float64)
+    assert metrics.modes_covered(shares, even) == 3
+    of_four = torch.tensor([0.5, 0.455, 0.025, 0.02], dtype=torch.float64)  # an even share is 0.25, a tenth of it 0.025
+    assert metrics.modes_covered(of_four, torch.full((4,), 0.25)) == 3
+    rare = torch.tensor([0.81, 0.09, 0.1, 0], dtype=torch.float64)  # a tenth of 0.09 is 0.009
+    assert metrics.modes_covered(torch.tensor([0.985, 0.01, 0.005, 0.0]), rare) == 2
+    assert metrics.modes_covered(torch.tensor([0.5, 0.3, 0.1, 0.1]), rare) == 3  # the data lack the fourth
     assert metrics.histogram_kl(even, even) == 0
     expected = sum(p * math.log(p / 0.1) for p in (0.5, 0.49, 0.01))
     assert metrics.histogram_kl(shares, even) == pytest.approx(expected)

@@ -20,7 +20,7 @@ from PIL import Image
 
 import train
 from first_gan.data import TRAIN_IMAGES, idx
-from first_gan.diagnosis.rules import diagnose
+from first_gan.diagnosis import diagnose
 from first_gan.report import charts, pictures
 from first_gan.report.__main__ import main
 from first_gan.report.page import comparison, distinguished, report

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from first_gan.data import images_of
 from first_gan.sampling import Sampling
 
 # A LightningModule that has `latent_dim` and `sample(z)`: images (N, C, H, W) in [-1, 1] for latent vectors (N, latent_dim).
@@ -39,3 +40,13 @@ def samples(gan: GAN, z: Tensor, **kwargs: Any) -> Tensor:
     for layer, training in modes:
         layer.training = training
     return images.float().cpu()
+
+
+@torch.no_grad()
+def taken_for_real(gan: GAN, images: Tensor) -> float:
+    """The share of images, uint8 or in [-1, 1], (N, C, H, W), that D takes for real, in eval mode."""
+    d = gan.discriminator
+    was_training, weight = d.training, next(d.parameters())
+    logits = d.eval()(images_of(images, gan.image_shape).to(weight))
+    d.train(was_training)
+    return (logits > 0).float().mean().item()

@@ -13,32 +13,36 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from first_gan import files
-from first_gan.callbacks.counting import GAN, samples, trained_weights, updates_done
+from first_gan.callbacks.counting import GAN, samples, taken_for_real, trained_weights, updates_done
 from first_gan.callbacks.loggers import MetricsHistory, history_of
 from first_gan.callbacks.metrics import log
-from first_gan.data import images_of
-from first_gan.diagnosis.history import DIVERSITY
-from first_gan.diagnosis.rules import VERDICTS, Diagnosis, diagnose
+from first_gan.diagnosis import diagnose
+from first_gan.diagnosis.verdicts import VERDICTS, Diagnosis
 from first_gan.drawing.latent import latent_vectors
 from first_gan.run.folder import SUMMARY
-from first_gan.scores import metrics
+from first_gan.sampling import Sampling
+from first_gan.scores.likeness import FEWEST, Likeness
 
-SAMPLES, FEWEST = 512, 32  # images whose diversity is measured: as many as the real ones, if those are not too few
+JUDGED = 500  # training images, and held-out ones, that D is asked about
 
 
 class HealthMonitor(Callback):
     """Diagnoses the run after each epoch, says it when the verdict changes, and writes summary.json.
 
-    Logs `train/diversity`: the distance from a generated image to its nearest other one, as a share of the same between real
-    images (medians). And for each of the three questions a number: `health/g_improving` (1 yes, 0 not any more, or not known,
-    -1 no), `health/d_dominance` (1 too much, 0 neither, -1 too little) and `health/convergence` (1 settled, 0 not, -1 diverging).
+    Logs what 512 samples of the trained weights tell without labels (`train/diversity`, `train/thumbnail_fd` and more: see
+    `first_gan.scores.likeness`), and, of this program's GAN, the share of training images and of held-out ones that D takes for
+    real (`train/d_seen`, `train/d_held_out`). And for each of the three questions a number: `health/g_improving` (1 yes, 0 not
+    any more, or not known, -1 no), `health/d_dominance` (1 too much, 0 neither, -1 too little) and `health/convergence` (1
+    settled, 0 not, -1 diverging).
 
     It reads `train/d_loss`, `train/g_loss`, `train/d_real`, `train/d_fake`, `train/d_accuracy`, as far as they are logged.
 
     Args:
         stop_on: Verdicts that end the run after an epoch in which one is held with at least medium confidence.
         seed: Decides the latent vectors of the samples whose diversity is measured, alone.
-        real: Real images, uint8 or in [-1, 1], (N, C, H, W), of which 512 are compared; without them diversity is not measured.
+        real: Images that are trained on, uint8 or in [-1, 1], (N, C, H, W), of which 5,000 are compared with samples; without
+            them samples are not measured.
+        held_out: Images that are not trained on, likewise: they tell whether G copies; None where there are none.
         names: Metrics that another LightningModule logs under names of its own, with ours: {"d_loss": "train/d_loss"}.
         folder: Where summary.json goes; None keeps none.
         options: The run's options by name (`model.lr_d`): advice is relative to them.
@@ -52,6 +56,7 @@ class HealthMonitor(Callback):
         stop_on: Sequence[str] = (),
         seed: int = 0,
         real: Tensor | None = None,
+        held_out: Tensor | None = None,
         names: Mapping[str, str] = MappingProxyType({}),
         folder: Path | str | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
@@ -59,13 +64,14 @@ class HealthMonitor(Callback):
         if unknown := [verdict for verdict in stop_on if verdict not in VERDICTS]:
             raise ValueError(f"health.stop_on must be out of {', '.join(VERDICTS)}, got {unknown[0]!r}")
         self.stop_on, self.seed, self.real, self.names = list(stop_on), seed, real, names
+        self.held_out = held_out
         self.folder = None if folder is None else Path(folder)
         self.options = options
         self.history: MetricsHistory | None = None
         self.diagnosis: Diagnosis | None = None
         self.stopped = ""  # the verdict that ended the run
         self._logged = 0  # the last update at which a diagnosis was logged
-        self._real_spacing = 0.0
+        self._likeness: Likeness | None = None
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
         self.history = history_of(trainer, self.names)
@@ -74,9 +80,8 @@ class HealthMonitor(Callback):
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
         if self.real is not None and len(self.real) >= FEWEST:
-            real = images_of(self.real[:SAMPLES].cpu(), tuple(self.real.shape[1:]))  # type: ignore[arg-type]
-            self.z = latent_vectors(len(real), gan.latent_dim, self.seed)
-            self._real_spacing = metrics.spacing(real)
+            self._likeness = Likeness(self.real, self.held_out)
+            self.z = latent_vectors(self._likeness.samples, gan.latent_dim, self.seed)
         if self.history.rows:  # a resumed run
             self._logged = max(self.history.rows)
             self.diagnosis = diagnose(self.history.ordered(), self.options)
@@ -98,12 +103,15 @@ class HealthMonitor(Callback):
             self._diagnose(trainer)
 
     def _measure(self, trainer: Trainer, gan: GAN) -> None:
-        """Logs how diverse the trained generator's images are; an average of its weights would hide a collapse."""
-        if not self._real_spacing:
+        """Logs what the trained generator's images tell; an average of its weights would hide a collapse."""
+        if self._likeness is None:
             return
-        diversity = metrics.spacing(samples(gan, self.z, **trained_weights(gan))) / self._real_spacing
-        if math.isfinite(diversity):
-            log(trainer, gan, {DIVERSITY: diversity}, updates_done(trainer, gan))
+        measured = self._likeness.of(samples(gan, self.z, **trained_weights(gan)))
+        if isinstance(gan, Sampling) and self.real is not None and self.held_out is not None:
+            measured["d_seen"] = taken_for_real(gan, self.real[:JUDGED])
+            measured["d_held_out"] = taken_for_real(gan, self.held_out[:JUDGED])
+        finite = {f"train/{name}": value for name, value in measured.items() if math.isfinite(value)}
+        log(trainer, gan, finite, updates_done(trainer, gan))
 
     def _diagnose(self, trainer: Trainer) -> None:
         """Diagnoses the history so far, logs it and writes it to summary.json."""

@@ -10,7 +10,7 @@ from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ENDED_EARLY
-from first_gan.diagnosis.rules import IMPROVING, TOO_EARLY
+from first_gan.diagnosis.verdicts import IMPROVING, TOO_EARLY
 from first_gan.run.folder import BEST, LAST, REPORT, command, python_command, relative
 
 LESSON_EPOCHS = 50

@@ -69,7 +69,8 @@ class QualityMonitor(Callback):
             return
         STOP.check()  # a signal: here and below, not only before an update, since these are seconds
         floor = feature_scores(scaled(training[: min(self.samples, self.images.validation.start)]), self.reference)
-        self.floor = {f"val/floor_{name}": floor[name] for name in ("fcd", "coverage")}
+        kept = [name for name in floor if name in ("fcd", "coverage") or name.startswith("class_")]
+        self.floor = {f"val/floor_{name}": floor[name] for name in kept}
         self.z = latent_vectors(self.samples, gan.latent_dim, self.seed)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:

@@ -1,5 +1,6 @@
 """Which options to change after a diagnosis, and to what: of what is furthest from what works, the first two."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,11 @@ LR = 2e-4  # the lesson's
 FAST = 1e-3  # the highest learning rate that trained well in benchmarks/search.py
 UNEVEN = 2.5  # times, from one learning rate to the other
 NARROW = 64  # a hidden layer below it cannot draw or judge digits
+PUBLISHED, MOST_ROWS = ("mnist", "fashion_mnist", "kmnist", "digits", "auto"), 60_000  # their images to train on
 MOST = 2  # pieces of advice
 BEST = "as in configs/best.yaml"
+MOMENTUM = "with so much momentum, or so short a memory, Adam's steps overshoot"
+SHORT_Z = "so short a z cannot tell ten digits and their styles apart"
 OWN = "gan_networks"  # the networks whose widths are known here
 
 
@@ -53,6 +57,9 @@ class Setting:
         self.generator_batch_norm: bool = options.get("model.generator.batch_norm", False)
         self.ema_decay: float = options.get("model.ema_decay", 0.0)
         self.precision = str(options.get("precision", "32-true"))
+        self.batch_size: int = options.get("data.batch_size", 128)
+        self.most_rows = MOST_ROWS if options.get("data.dataset", "mnist") in PUBLISHED else 0
+        self.train_rows: int = options.get("data.train_rows") or self.most_rows
         self.max_epochs: int = options.get("max_epochs") or 50
 
 
@@ -102,11 +109,9 @@ def d_too_weak(run: Setting) -> list[Change]:
 
 def mode_collapse(run: Setting) -> list[Change]:
     return [
-        Change(
-            run.latent_dim < 8, "model.latent_dim", 100, "so short a z cannot tell ten digits and their styles apart"
-        ),
+        Change(run.latent_dim < 8, "model.latent_dim", 100, SHORT_Z),
         *rates(run),
-        Change(run.betas[0] > 0.6, "model.betas", [0.5, 0.999], "with so much momentum both networks overshoot"),
+        Change(run.betas[0] > 0.6, "model.betas", [0.5, 0.999], MOMENTUM),
         Change(*narrow_g(run)),
         Change(run.d_steps > 2, "model.d_steps", 1, "a D that is always ahead shows G one way out"),
         Change(run.lr_d < run.lr_g / UNEVEN, "model.lr_d", min(run.lr_g, FAST), "D learns slower than G"),
@@ -125,13 +130,83 @@ def mode_collapse(run: Setting) -> list[Change]:
 def diverging(run: Setting) -> list[Change]:
     return [
         *rates(run),
-        Change(
-            run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], "Adam's steps run out of control"
-        ),
+        Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM),
         Change(run.precision.startswith("bf16"), "precision", "32-true", "fewer bits overflow sooner"),
         Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient damps the game, {BEST}"),
         Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
         Change(True, "model.lr_d", run.lr_d / 4, "and of D"),
+    ]
+
+
+def relapsed(run: Setting) -> list[Change]:
+    return [
+        *rates(run),
+        Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM),
+        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient damps the game, {BEST}"),
+        Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
+        Change(True, "model.lr_d", run.lr_d / 4, "and of D"),
+    ]
+
+
+def oscillating(run: Setting) -> list[Change]:
+    return [
+        *rates(run),
+        Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM),
+        Change(run.ema_decay == 0, "model.ema_decay", 0.999, "averaged weights do not swing along"),
+        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient damps the game, {BEST}"),
+        Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
+        Change(True, "model.lr_d", run.lr_d / 4, "and of D"),
+    ]
+
+
+def memorizing(run: Setting) -> list[Change]:
+    return [
+        Change(
+            run.train_rows < run.most_rows,
+            "data.train_rows",
+            min(run.most_rows, max(20_000, 10 * run.train_rows)),
+            "so few images can be learned by heart: more of them",
+        ),
+        Change(run.r1 < 4, "model.r1", 4.0, "a stronger penalty keeps D from telling single images apart"),
+        Change(True, "model.lr_d", run.lr_d / 4, "a slower D learns fewer images by heart"),
+    ]
+
+
+def modes_missing(run: Setting) -> list[Change]:
+    return [
+        Change(run.latent_dim < 8, "model.latent_dim", 100, SHORT_Z),
+        *rates(run),
+        Change(run.betas[0] > 0.6, "model.betas", [0.5, 0.999], MOMENTUM),
+        Change(*narrow_g(run)),
+        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps all digits in play, {BEST}"),
+        Change(
+            run.own_generator and not run.generator_batch_norm,
+            "model.generator.batch_norm",
+            True,
+            f"keeps G's samples apart, {BEST}",
+        ),
+        Change(True, "max_epochs", 2 * run.max_epochs, "rare kinds come last: train longer"),
+    ]
+
+
+def stalled(run: Setting) -> list[Change]:
+    alike = run.lr_g if LR <= run.lr_g <= FAST else LR
+    return [
+        *rates(run),
+        Change(run.lr_g < LR, "model.lr_g", LR, "G learns too slowly to be seen"),
+        Change(run.lr_d < LR, "model.lr_d", alike, "D learns too slowly to lead G"),
+        Change(*narrow_g(run)),
+        Change(
+            run.own_discriminator and min(run.discriminator_widths) < NARROW,
+            "model.discriminator.widths",
+            [512, 256],
+            "D has too few units to judge digits",
+        ),
+        Change(run.r1 > 2, "model.r1", 0.4, "so strong a penalty on its gradient keeps D from judging"),
+        Change(run.ema_decay > 0.999, "model.ema_decay", 0.999, "so long an average still holds the first weights"),
+        Change(run.batch_size > 64, "data.batch_size", 64, "more updates from the same images"),
+        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient steadies what it tells G, {BEST}"),
+        Change(True, "max_epochs", 4 * run.max_epochs, "train longer"),
     ]
 
 
@@ -172,7 +247,7 @@ def advise(changes: Callable[[Setting], list[Change]], options: Mapping[str, Any
     """The first changes that fit: each option once, and nothing that is set already."""
     run, advice = Setting(options), dict[str, Advice]()
     for change in changes(run):
-        now = getattr(run, change.option.removeprefix("model.").replace(".", "_"))
+        now = getattr(run, re.sub("^(model|data)\\.", "", change.option).replace(".", "_"))
         if change.fits and change.option not in advice and typed(now) != typed(change.value):
             advice[change.option] = Advice(f"--{change.option} {typed(change.value)}", change.why)
     return list(advice.values())[:MOST]

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from first_gan import files
 from first_gan.diagnosis.history import FCD, digits
-from first_gan.diagnosis.rules import CONVERGED, IMPROVING, TOO_EARLY
+from first_gan.diagnosis.rules import missing_classes
+from first_gan.diagnosis.verdicts import CONVERGED, IMPROVING, TOO_EARLY
 from first_gan.report import pictures
 from first_gan.report.charts import charts, compared
 from first_gan.report.run import Run
@@ -159,7 +160,7 @@ def _frames(run: Run) -> list[dict[str, Any]]:
 
 
 def _marks(run: Run) -> list[dict[str, Any]]:
-    """Epochs to mark in the curves: where the verdict changed, and of the best quality."""
+    """Epochs to mark in the curves: where the verdict changed, of the best quality, and since when something is wrong."""
     epochs = run.history.epochs
     changes = [
         {"epoch": int(means["epoch"]) + 1, "x": int(means["step"]), "label": verdict, "kind": "verdict"}
@@ -171,19 +172,30 @@ def _marks(run: Run) -> list[dict[str, Any]]:
         for means in epochs
         if int(means["epoch"]) + 1 == run.best_epoch
     ]
-    return sorted(changes + best, key=lambda mark: mark["x"])
+    steps = {int(means["epoch"]) + 1: int(means["step"]) for means in epochs}
+    faults = [
+        {"epoch": finding.since, "x": steps[finding.since], "label": f"{finding.verdict} since", "kind": "fault"}
+        for finding in run.diagnosis.findings
+        if finding.since is not None
+    ]
+    return sorted(changes + best + faults, key=lambda mark: mark["x"])
 
 
 def _classes(run: Run) -> list[dict[str, Any]]:
-    """Each class's name and share of the samples, and of the data, or None where that is not known; empty where no judge told them."""
+    """Each class's name, share of the samples, and of the data, or None where that is not known, and whether it is missing.
+
+    Empty where no judge told them.
+    """
     scored = next((row for row in reversed(run.rows) if "val/class_0" in row), {})
     number = next(number for number in itertools.count() if f"val/class_{number}" not in scored)
+    missing = missing_classes(scored)
     names, of_data = (run.record.class_names, run.record.classes) if run.record is not None else ([], [])
     return [
         {
             "name": names[each] if len(names) == number else str(each),
             "generated": scored[f"val/class_{each}"],
             "data": of_data[each] if len(of_data) == number else None,
+            "missing": each in missing,
         }
         for each in range(number)
     ]

@@ -12,8 +12,9 @@ import yaml
 from PIL import Image
 
 from first_gan import files
+from first_gan.diagnosis import diagnose, verdict_of
 from first_gan.diagnosis.history import FCD, History
-from first_gan.diagnosis.rules import Diagnosis, diagnose, verdict_of
+from first_gan.diagnosis.verdicts import Diagnosis
 from first_gan.report.pictures import MOST_FRAMES, MOST_SIDE, open_picture, thinned
 from first_gan.run.config import load
 from first_gan.run.folder import RECORD, SIGNATURE, RunFolderError, read_rows
@@ -142,7 +143,7 @@ class Run:
     def verdicts(self) -> list[str]:
         """The verdict after each epoch of the history."""
         epochs = self.history.epochs
-        return [verdict_of(History(epochs[: done + 1]))[0] for done in range(len(epochs))]
+        return [verdict_of(History(epochs[: done + 1])) for done in range(len(epochs))]
 
     @cached_property
     def frames(self) -> dict[int, Path]:

@@ -72,7 +72,7 @@ def build_parser(gan: type, data: type) -> Parser:
     parser.add_class_arguments(gan, "model", skip={"seed", "image_shape"})
     parser.add_class_arguments(data, "data", skip={"seed"})
     parser.add_class_arguments(QualityMonitor, "quality", skip={"seed", "judge", "images"})
-    parser.add_class_arguments(HealthMonitor, "health", skip={"seed", "real", "names", "folder", "options"})
+    parser.add_class_arguments(HealthMonitor, "health", skip={"seed", "real", "held_out", "names", "folder", "options"})
     parser.add_class_arguments(Trainer, None, skip={*NOT_OFFERED, *PLAIN_TEXT})
     parser.add_argument("--accelerator", type=str, default="auto", help="where to train: auto, cpu, gpu, cuda or mps")
     parser.add_argument("--strategy", type=str, default="auto", help="how several devices share it: auto or ddp")

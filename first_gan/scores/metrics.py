@@ -124,9 +124,15 @@ def histogram_kl(generated: Tensor, real: Tensor) -> float:
     return terms[generated > 0].sum().item()
 
 
-def modes_covered(shares: Tensor) -> int:
-    """Classes that make up at least a tenth of an even share of the images: of ten classes, 1 %."""
-    return int((shares >= MODE_SHARE / len(shares)).sum())
+def modes_covered(shares: Tensor, real: Tensor) -> int:
+    """Classes of the data that make up at least a tenth of their share there, or of an even one: of ten even classes, 1 %.
+
+    Args:
+        shares: Of the generated images, (classes,).
+        real: Of real images, likewise.
+    """
+    wanted = real.clamp_max(1 / len(real))
+    return int(((shares >= MODE_SHARE * wanted - 1e-9) & (real > 0)).sum())
 
 
 def spacing(images: Tensor) -> float:

@@ -70,7 +70,7 @@ def feature_scores(images: Tensor, reference: Reference) -> dict[str, float]:
         scores
         | {
             "classifier_score": metrics.classifier_score(probabilities),
-            "modes_covered": metrics.modes_covered(shares),
+            "modes_covered": metrics.modes_covered(shares, reference.histogram),
             "histogram_kl": metrics.histogram_kl(shares, reference.histogram),
             "confidence": probabilities.max(1).values.mean().item(),
         }

@@ -64,8 +64,9 @@ function drawMarks(plot) {
   for (const mark of data.marks) {
     const x = plot.valToPos(mark.x, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    ctx.strokeStyle = color(mark.kind === "best" ? "good" : "gray");
-    ctx.fillStyle = color(mark.kind === "best" ? "good" : "soft");
+    const [line, word] = { best: ["good", "good"], fault: ["bad", "bad"] }[mark.kind] ?? ["gray", "soft"];
+    ctx.strokeStyle = color(line);
+    ctx.fillStyle = color(word);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);

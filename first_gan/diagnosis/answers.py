@@ -1,0 +1,82 @@
+"""Answers to the three questions, from a run's history; and whether its samples get better at all."""
+
+import math
+from statistics import fmean
+
+from first_gan.diagnosis.history import (
+    D_ACCURACY,
+    D_FAKE,
+    D_LOSS,
+    DIVERSITY,
+    FCD,
+    FLOOR,
+    G_LOSS,
+    THUMBNAIL_FD,
+    History,
+    digits,
+)
+from first_gan.diagnosis.progress import MOVING, MOVING_DIVERSITY, g_moves
+from first_gan.diagnosis.rules import MAX_D_ACCURACY, diverging, too_weak
+from first_gan.diagnosis.verdicts import QUESTIONS, Answer, Evidence
+
+SETTLED = 0.1  # relative change of a loss from the quarter before to the last
+
+
+def g_improving(history: History) -> Answer:
+    moves, question = g_moves(history), QUESTIONS["g_improving"]
+    measured, seen = history.series(history.distance), history.series(DIVERSITY)
+    if max(len(measured), len(seen)) < 2:
+        return Answer(question, "Too soon to say: its samples were measured once at most", 0)
+    gained = measured[0] > min(measured) * math.exp(MOVING) if measured else max(seen) > seen[0] + MOVING_DIVERSITY
+    moves = -1 if moves == 0 and not gained else moves
+    words = {1: "Yes", 0: "Not any more", -1: "No"}[moves]
+    parts = [
+        f"{name} {digits(values[-1])}, at first {digits(values[0])}, at best {digits(min(values))} ({real})"
+        for name, values, real in (
+            ("FCD", history.series(FCD), f"real images {digits(history.last(FLOOR))}"),
+            ("thumbnails' distance", history.series(THUMBNAIL_FD), "real images 0, an average blob 1"),
+        )
+        if values
+    ]
+    if not parts:
+        words = f"{words}, as far as diversity tells"
+    parts += [f"diversity {seen[-1]:.2f}, at first {seen[0]:.2f} (real images 1)"] if seen else []
+    return Answer(question, f"{words}: {'; '.join(parts)}", moves)
+
+
+def d_dominance(history: History) -> Answer:
+    accuracy, fake = history.last(D_ACCURACY), history.last(D_FAKE)
+    if math.isnan(accuracy):
+        why = "it diverged before anything was logged" if history.diverged else f"{D_ACCURACY} is not logged"
+        return Answer(QUESTIONS["d_dominance"], f"Not known: {why}", 0)
+    score = int(accuracy > MAX_D_ACCURACY) - bool(too_weak(history))
+    words = {1: "Too much", 0: "Neither", -1: "Too little"}[score]
+    return Answer(
+        QUESTIONS["d_dominance"], f"{words}: it is right on {accuracy:.0%} of images, D(G(z)) is {fake:.2f}", score
+    )
+
+
+def convergence(history: History) -> Answer:
+    question = QUESTIONS["convergence"]
+    if finding := diverging(history):
+        return Answer(question, "Diverging: " + ", ".join(map(str, finding.evidence)), -1)
+    d_loss, g_loss = history.last(D_LOSS), history.last(G_LOSS)
+    changes = []
+    for name in (D_LOSS, G_LOSS):
+        before, recent = history.recent(name)
+        changes.append(fmean(recent) / max(fmean(before[-len(recent) :]), 1e-9) - 1 if recent else math.inf)
+    settled = all(abs(change) < SETTLED for change in changes)
+    words = "They have settled" if settled else "Still moving" if len(history.epochs) > 1 else "Too soon to say"
+    return Answer(question, f"{words}: D's at {d_loss:.2f}, G's at {g_loss:.2f} nats", int(settled))
+
+
+def improvement(history: History) -> list[Evidence]:
+    """What G has reached."""
+    found = []
+    if fcds := history.series(FCD):
+        found.append(Evidence(FCD, fcds[-1], f"at first {digits(fcds[0])}; real images: {digits(history.last(FLOOR))}"))
+    if near := history.series(THUMBNAIL_FD):
+        found.append(
+            Evidence(THUMBNAIL_FD, near[-1], f"at first {digits(near[0])}; real images: 0, an average blob: 1")
+        )
+    return found or [Evidence(DIVERSITY, value, "real images: 1") for value in history.series(DIVERSITY)[-1:]]
