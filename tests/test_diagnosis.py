@@ -42,16 +42,18 @@ def rows_of(run: Labelled) -> Rows:
     return read_rows(run.file)
 
 
-def setting(run: Labelled) -> tuple[str, ...]:
-    """What is set, but for the seed and how long."""
-    return tuple(option for option in run.arguments if not option.startswith(("--seed_everything", "--max_epochs")))
+def setting(run: Labelled) -> tuple[str | None, ...]:
+    """What is set, and of which data, but for the seed and how long."""
+    return run.data, *(
+        option for option in run.arguments if not option.startswith(("--seed_everything", "--max_epochs"))
+    )
 
 
 def without_scores(rows: Rows) -> Rows:
     return [{name: value for name, value in row.items() if not name.startswith(("val/", "classes/"))} for row in rows]
 
 
-@pytest.mark.parametrize(("name", "runs", "tested", "of_each"), [("diagnosis", 60, 30, 4)])
+@pytest.mark.parametrize(("name", "runs", "tested", "of_each"), [("diagnosis", 60, 30, 4), ("harder", 80, 45, 3)])
 def test_the_suite_is_what_it_promises_to_be(name: str, runs: int, tested: int, of_each: int) -> None:
     own = [run for run in SUITE if run.suite == name]
     assert len({run.name for run in SUITE}) == len(SUITE)
