@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from first_gan.diagnosis.history import D_ACCURACY, D_FAKE, D_LOSS, D_REAL, DIVERSITY, FCD, FLOOR, G_LOSS
+from first_gan.diagnosis.history import (
+    D_ACCURACY,
+    D_FAKE,
+    D_LOSS,
+    D_REAL,
+    DIVERSITY,
+    FCD,
+    FLOOR,
+    G_LOSS,
+    THUMBNAIL_FD,
+)
 from first_gan.report.run import Row, Run
 
 MOST_POINTS = 1000  # of a curve; beyond it each point is the mean of several rows
@@ -64,6 +74,12 @@ DISTANCE = Chart(
     (Curve(FCD, "samples", "g"), Curve("val/raw_fcd", "without moving average", "third"), Curve(FLOOR, "real", "gray")),
     log=True,
 )
+THUMBNAILS = Chart(
+    "Thumbnails: distance from real images",
+    "Averaged down to 7×7 pixels, so noise hardly counts. 0: like real images; 1: one average blob for every z; above 1: noise.",
+    (Curve(THUMBNAIL_FD, "samples", "g"),),
+    log=True,
+)
 SCORES = Chart(
     "Fidelity and variety",
     "",
@@ -75,10 +91,13 @@ SCORES = Chart(
     ),
     top=1,
 )
-OF_ONE = (LOSSES, PROBABILITIES, GRADIENTS, DISTANCE, SCORES)
+OF_ONE = (LOSSES, PROBABILITIES, GRADIENTS, DISTANCE, THUMBNAILS, SCORES)
 COMPARED = (
     Chart("FCD: distance from real images", "Lower is better.", (Curve(FCD, "", ""),), log=True),
     Chart("Coverage", "The share of kinds of real images that are generated.", (Curve("val/coverage", "", ""),), top=1),
+    Chart(
+        "Thumbnails: distance", "0: like real images; 1: one average blob.", (Curve(THUMBNAIL_FD, "", ""),), log=True
+    ),
     Chart("Diversity", "Real images: 1.", (Curve(DIVERSITY, "", ""),), top=1),
     Chart("D's accuracy", "0.5: D can only guess.", (Curve(D_ACCURACY, "", ""),), top=1),
     Chart("D's loss (nats)", "", (Curve(D_LOSS, "", ""),), log=True),
