@@ -97,7 +97,7 @@ class MNISTDataModule(LightningDataModule):
 
     @property
     def held_out_images(self) -> Tensor:
-        """Images that are not trained on, uint8: the rows after `train_rows`, or the test set where hardly any are left."""
+        """Images that are not trained on, uint8: the rows after `train_rows`, or the test set where it has more."""
         rest = self.images.train[self.train_rows :]
         return rest if len(rest) >= len(self.images.test) else self.images.test
 

@@ -1,8 +1,8 @@
-"""How often the diagnosis is right: trains labelled runs and diagnoses them. `python benchmarks/diagnosis_suite.py`, an hour.
+"""How often the diagnosis is right: trains labelled runs and diagnoses them. `python benchmarks/diagnosis_suite.py`, hours.
 
 What is trained, what an expert sees in each run, and which half it is in stand in diagnosis_suite.yaml (plain runs) and
-harder_suite.yaml. Thresholds were set on the halves called `tune`; those called `test` were opened once each. Runs that are
-done are kept, so the suite can be broken off and taken up again. `--recorded` diagnoses the histories in tests/histories
+harder_suite.yaml. Thresholds were set on the halves called `tune`; a half called `test` is opened once, when the rules are
+done, and that of harder_suite.yaml has not been yet (`--suite`, `--half`). Runs that are done are kept, so the suite can be broken off and taken up again. `--recorded` diagnoses the histories in tests/histories
 instead, in seconds; `--record` writes them.
 """
 
@@ -82,7 +82,7 @@ def _of_setting(suite: str, name: str, setting: dict) -> Iterator[Labelled]:
     for seed in setting.get("seeds", [0]):
         arguments = [*config, *setting.get("flags", "").split()]
         arguments += [f"--max_epochs={setting['epochs']}", f"--seed_everything={seed}"]
-        labels = setting.get("labels", [])
+        labels = setting["labels"]
         yield Labelled(f"{name}, seed {seed}", arguments, labels, setting["half"], suite, setting.get("data"))
 
 

@@ -85,6 +85,12 @@ def test_what_cannot_be_measured_is_left_out() -> None:
     assert "copying" not in Likeness(made(100, 1), made(8, 2)).of(made(100, 3))
 
 
+def test_thumbnails_are_made_of_a_few_images_at_a_time() -> None:
+    images = made(250, 1)
+    whole = F.avg_pool2d(images.double(), 4).flatten(1)
+    assert torch.equal(thumbnails(images), whole)
+
+
 def test_pixels_and_floats_measure_alike() -> None:
     real = made(300, 1)
     pixels = ((real + 1) * 127.5).round().to(torch.uint8)

@@ -13,7 +13,7 @@ from PIL import Image
 from first_gan.report.page import comparison
 from first_gan.report.run import Record, Run
 from first_gan.run.folder import NEAREST, RECORD, WALK
-from tests.made_runs import end_run, make_run, save_noise
+from tests.made_runs import end_run, make_run, save_noise, write_rows
 from tests.test_reporting import FOLDER, data_of, report_of
 
 
@@ -76,6 +76,9 @@ def test_classes_are_shown_by_name_with_their_shares(number: int) -> None:
         for name, (drawn, real) in zip(names, shares, strict=True)
     ]
     assert re.findall(r'<div(?: class="missing")? title="(.*?)">', classes) == [html.escape(title) for title in titles]
+    missing = [name for name, (drawn, _) in zip(names, shares, strict=True) if drawn < 10 / number]
+    assert re.findall(r'<div class="missing" title="(.*?):', classes) == [html.escape(name) for name in missing]
+    assert ("(in red: missing)" in classes) == bool(missing)
     label = re.search(r'aria-label="(.*?)"', classes)
     assert label is not None
     assert "0 to 9" not in label[1]
@@ -122,3 +125,25 @@ def test_a_run_with_labels_or_one_that_goes_on_is_not_said_to_have_none() -> Non
     assert "have no labels" not in report_of(FOLDER)
     end_run(FOLDER, "ab")
     assert "have no labels" not in report_of(FOLDER)
+
+
+def test_all_that_was_found_is_told_and_marked() -> None:
+    make_run(FOLDER, epochs=40, history="lr_4e-3_6000_images_long_seed_0")
+    page = report_of(FOLDER)
+    verdict = section_of(page, "verdict")
+    assert '<p class="verdict bad"><strong>diverging</strong>' in verdict
+    also = verdict.split("Also found")[1].split("</ul>")[0]
+    assert re.findall(r"<li><strong>(.*?)</strong>", also) == [
+        *("mode collapse", "discriminator dominates", "relapsed", "modes missing")
+    ]
+    assert "<strong>relapsed</strong> since epoch 6" in also
+    assert "epoch 4 was better" in also
+    marks = [mark for mark in data_of(page)["marks"] if mark["kind"] == "fault"]
+    assert marks == [{"epoch": 6, "x": 469 * 6, "label": "relapsed since", "kind": "fault"}]
+    assert "since when something is wrong" in section_of(page, "curves")
+
+
+def test_a_class_without_a_number_in_a_spoilt_table_breaks_nothing() -> None:
+    rows = make_run(FOLDER)
+    write_rows(FOLDER, [row | {"val/class_seven": 0.0} for row in rows])
+    assert "seven" not in section_of(report_of(FOLDER), "classes")

@@ -1,17 +1,20 @@
 """What the callbacks ask of a GAN, and how far a run is: alike for this program's own and for any LightningModule."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from first_gan.data import images_of
 from first_gan.sampling import Sampling
 
 # A LightningModule that has `latent_dim` and `sample(z)`: images (N, C, H, W) in [-1, 1] for latent vectors (N, latent_dim).
 GAN = Any
+CHUNK = 100  # images that D is asked about at a time
 
 
 def updates_done(trainer: Trainer, gan: GAN) -> int:
@@ -35,18 +38,26 @@ def trained_weights(gan: GAN) -> dict[str, Any]:
 @torch.no_grad()
 def samples(gan: GAN, z: Tensor, **kwargs: Any) -> Tensor:
     """float32 images on the CPU for latent vectors on the CPU, in eval mode; afterwards every layer is in its mode again."""
-    modes = [(layer, layer.training) for layer in gan.modules()]
-    images = gan.eval().sample(z.to(gan.device), **kwargs)
-    for layer, training in modes:
-        layer.training = training
-    return images.float().cpu()
+    with in_eval_mode(gan):
+        return gan.sample(z.to(gan.device), **kwargs).float().cpu()
 
 
 @torch.no_grad()
 def taken_for_real(gan: GAN, images: Tensor) -> float:
     """The share of images, uint8 or in [-1, 1], (N, C, H, W), that D takes for real, in eval mode."""
-    d = gan.discriminator
-    was_training, weight = d.training, next(d.parameters())
-    logits = d.eval()(images_of(images, gan.image_shape).to(weight))
-    d.train(was_training)
-    return (logits > 0).float().mean().item()
+    weight = next(gan.discriminator.parameters())
+    with in_eval_mode(gan.discriminator):
+        logits = [gan.discriminator(images_of(part, gan.image_shape).to(weight)) for part in images.split(CHUNK)]
+    return (torch.cat(logits) > 0).float().mean().item()
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
+    """Every layer in eval mode; afterwards each is in its mode again."""
+    modes = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, training in modes:
+            layer.training = training

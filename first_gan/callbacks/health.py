@@ -42,10 +42,10 @@ class HealthMonitor(Callback):
         seed: Decides the latent vectors of the samples whose diversity is measured, alone.
         real: Images that are trained on, uint8 or in [-1, 1], (N, C, H, W), of which 5,000 are compared with samples; without
             them samples are not measured.
-        held_out: Images that are not trained on, likewise: they tell whether G copies; None where there are none.
         names: Metrics that another LightningModule logs under names of its own, with ours: {"d_loss": "train/d_loss"}.
         folder: Where summary.json goes; None keeps none.
         options: The run's options by name (`model.lr_d`): advice is relative to them.
+        held_out: Images that are not trained on, like `real`: they tell whether G copies; None where there are none.
 
     Raises:
         ValueError: There is no such verdict.
@@ -56,10 +56,10 @@ class HealthMonitor(Callback):
         stop_on: Sequence[str] = (),
         seed: int = 0,
         real: Tensor | None = None,
-        held_out: Tensor | None = None,
         names: Mapping[str, str] = MappingProxyType({}),
         folder: Path | str | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
+        held_out: Tensor | None = None,
     ) -> None:
         if unknown := [verdict for verdict in stop_on if verdict not in VERDICTS]:
             raise ValueError(f"health.stop_on must be out of {', '.join(VERDICTS)}, got {unknown[0]!r}")

@@ -96,12 +96,7 @@ def d_too_weak(run: Setting) -> list[Change]:
         Change(run.lr_d < run.lr_g / UNEVEN, "model.lr_d", alike, "D learns slower than G"),
         Change(run.lr_d < LR / 4, "model.lr_d", LR, "D learns too slowly to lead G"),
         Change(run.r1 > 2, "model.r1", 0.4, "so strong a penalty on its gradient keeps D from judging"),
-        Change(
-            run.own_discriminator and min(run.discriminator_widths) < NARROW,
-            "model.discriminator.widths",
-            [512, 256],
-            "D has too few units to judge digits",
-        ),
+        Change(*narrow_d(run)),
         Change(run.d_steps == 1, "model.d_steps", 2, "two steps of D for each of G's"),
         Change(True, "model.lr_g", run.lr_g / 4, "a slower G gives D time to learn"),
     ]
@@ -116,43 +111,32 @@ def mode_collapse(run: Setting) -> list[Change]:
         Change(run.d_steps > 2, "model.d_steps", 1, "a D that is always ahead shows G one way out"),
         Change(run.lr_d < run.lr_g / UNEVEN, "model.lr_d", min(run.lr_g, FAST), "D learns slower than G"),
         Change(run.lr_g < run.lr_d / UNEVEN, "model.lr_g", min(run.lr_d, FAST), "G learns slower than D"),
-        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps all digits in play, {BEST}"),
-        Change(
-            run.own_generator and not run.generator_batch_norm,
-            "model.generator.batch_norm",
-            True,
-            f"keeps G's samples apart, {BEST}",
-        ),
+        *variety(run),
         Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
     ]
 
 
 def diverging(run: Setting) -> list[Change]:
-    return [
-        *rates(run),
-        Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM),
-        Change(run.precision.startswith("bf16"), "precision", "32-true", "fewer bits overflow sooner"),
-        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient damps the game, {BEST}"),
-        Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
-        Change(True, "model.lr_d", run.lr_d / 4, "and of D"),
-    ]
+    bf16 = Change(run.precision.startswith("bf16"), "precision", "32-true", "fewer bits overflow sooner")
+    return [*rates(run), momentum(run), bf16, *calmer(run)]
 
 
 def relapsed(run: Setting) -> list[Change]:
-    return [
-        *rates(run),
-        Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM),
-        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient damps the game, {BEST}"),
-        Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
-        Change(True, "model.lr_d", run.lr_d / 4, "and of D"),
-    ]
+    return [*rates(run), momentum(run), *calmer(run)]
 
 
 def oscillating(run: Setting) -> list[Change]:
+    average = Change(run.ema_decay == 0, "model.ema_decay", 0.999, "averaged weights do not swing along")
+    return [*rates(run), momentum(run), average, *calmer(run)]
+
+
+def momentum(run: Setting) -> Change:
+    return Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM)
+
+
+def calmer(run: Setting) -> list[Change]:
+    """What makes the game between the two less wild."""
     return [
-        *rates(run),
-        Change(run.betas[0] > 0.6 or run.betas[1] < 0.9, "model.betas", [0.5, 0.999], MOMENTUM),
-        Change(run.ema_decay == 0, "model.ema_decay", 0.999, "averaged weights do not swing along"),
         Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient damps the game, {BEST}"),
         Change(True, "model.lr_g", run.lr_g / 4, "smaller steps of G"),
         Change(True, "model.lr_d", run.lr_d / 4, "and of D"),
@@ -178,13 +162,7 @@ def modes_missing(run: Setting) -> list[Change]:
         *rates(run),
         Change(run.betas[0] > 0.6, "model.betas", [0.5, 0.999], MOMENTUM),
         Change(*narrow_g(run)),
-        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps all digits in play, {BEST}"),
-        Change(
-            run.own_generator and not run.generator_batch_norm,
-            "model.generator.batch_norm",
-            True,
-            f"keeps G's samples apart, {BEST}",
-        ),
+        *variety(run),
         Change(True, "max_epochs", 2 * run.max_epochs, "rare kinds come last: train longer"),
     ]
 
@@ -196,12 +174,7 @@ def stalled(run: Setting) -> list[Change]:
         Change(run.lr_g < LR, "model.lr_g", LR, "G learns too slowly to be seen"),
         Change(run.lr_d < LR, "model.lr_d", alike, "D learns too slowly to lead G"),
         Change(*narrow_g(run)),
-        Change(
-            run.own_discriminator and min(run.discriminator_widths) < NARROW,
-            "model.discriminator.widths",
-            [512, 256],
-            "D has too few units to judge digits",
-        ),
+        Change(*narrow_d(run)),
         Change(run.r1 > 2, "model.r1", 0.4, "so strong a penalty on its gradient keeps D from judging"),
         Change(run.ema_decay > 0.999, "model.ema_decay", 0.999, "so long an average still holds the first weights"),
         Change(run.batch_size > 64, "data.batch_size", 64, "more updates from the same images"),
@@ -236,6 +209,20 @@ def improving(run: Setting) -> list[Change]:
 
 def too_early(run: Setting) -> list[Change]:
     return [Change(True, "max_epochs", max(8, 2 * run.max_epochs), "a few thousand updates say more")]
+
+
+def variety(run: Setting) -> list[Change]:
+    """What keeps G from drawing a few kinds alone."""
+    batch_norm = run.own_generator and not run.generator_batch_norm
+    return [
+        Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps all digits in play, {BEST}"),
+        Change(batch_norm, "model.generator.batch_norm", True, f"keeps G's samples apart, {BEST}"),
+    ]
+
+
+def narrow_d(run: Setting) -> tuple[bool, str, Any, str]:
+    few = run.own_discriminator and min(run.discriminator_widths) < NARROW
+    return few, "model.discriminator.widths", [512, 256], "D has too few units to judge digits"
 
 
 def narrow_g(run: Setting) -> tuple[bool, str, Any, str]:

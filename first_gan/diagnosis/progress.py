@@ -13,14 +13,12 @@ GOOD = 40.0  # times what real images reach: FCD below it is good, whatever it w
 
 def g_moves(history: History) -> int:
     """1 where samples get better, by their distance from real images, -1 where they get worse, else 0."""
-    gains = [(history.gain(FCD), MOVING), (history.gain(THUMBNAIL_FD), MOVING_THUMBNAILS)]
     if not history.series(history.distance):
-        gains = [(_diversity_gain(history), MOVING_DIVERSITY)]
-    if any(gain > least for gain, least in gains):
+        gain = _diversity_gain(history)
+        return (gain > MOVING_DIVERSITY) - (gain < -MOVING_DIVERSITY)
+    if history.gain(FCD) > MOVING or history.gain(THUMBNAIL_FD) > MOVING_THUMBNAILS:
         return 1
-    return (
-        -1 if history.gain(history.distance) < -MOVING or (len(gains) == 1 and gains[0][0] < -MOVING_DIVERSITY) else 0
-    )
+    return -int(history.gain(history.distance) < -MOVING)
 
 
 def _diversity_gain(history: History) -> float:

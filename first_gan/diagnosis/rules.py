@@ -1,9 +1,10 @@
 """What can be wrong with a run: each rule looks for one thing in its history, the gravest first.
 
-Thresholds, in capitals, were set on the tuning halves of the labelled runs of benchmarks/diagnosis_suite.py and checked on the
-others.
+Thresholds, in capitals, were set on the tuning halves of the labelled runs of benchmarks/diagnosis_suite.py; the README says how
+the other halves came out.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,10 +54,8 @@ SURE = 0.99  # D's accuracy that leaves G nothing to learn from, whatever sample
 FALLEN, FALLEN_DEEP = 1.5, 3.0  # times the best distance, in two scores on end or in one
 SWING, SWINGS, SWING_SCORES = 1.5, 4, 12  # so many swings by such a factor among the last so many scores
 MIN_SCORES = 4  # scores that a fall or a swing needs
-NEARER, NEARER_AND_KNOWN = (
-    0.2,
-    0.05,
-)  # how much nearer to training images than to held-out ones; and where D tells these apart
+NEARER = 0.2  # how much nearer samples may lie to training images than to held-out ones
+NEARER_AND_KNOWN = 0.05  # the same where D tells these from those
 D_GAP = 0.3  # D's accuracy on real images that it is trained on, less that on others
 MEMORY_EPOCHS = 5  # of which the middle value of these counts
 MISSING = 0.1  # of a class's share of the real images, or of an even one: a class that makes up less is missing
@@ -162,7 +161,8 @@ def memorizing(history: History) -> Finding | None:
 
 def missing_classes(epoch: Mapping[str, float]) -> list[int]:
     """The classes that samples lack, by the shares among an epoch's metrics, and among them those of real images if these are known."""
-    shares = {int(name.removeprefix(CLASS)): share for name, share in epoch.items() if name.startswith(CLASS)}
+    numbers = {name.removeprefix(CLASS): share for name, share in epoch.items() if name.startswith(CLASS)}
+    shares = {int(number): share for number, share in numbers.items() if number.isdecimal()}
     even = 1 / max(1, len(shares))
     real = {number: min(even, epoch.get(f"{FLOOR_CLASS}{number}", even)) for number in shares}
     return [number for number, share in sorted(shares.items()) if share < MISSING * real[number]]
@@ -172,16 +172,15 @@ def modes_missing(history: History) -> Finding | None:
     """Whole classes, or kinds of images where there are no labels, are never drawn, though the rest may look fine."""
     if not gained(history):  # where nothing is drawn yet all are missing
         return None
-    latest: dict[str, float] = {}
-    for epoch in history.epochs:
-        latest |= epoch
     scored = [epoch for epoch in history.epochs if f"{CLASS}0" in epoch][-MISSING_SCORES:]
-    lacking = [missing_classes(latest | epoch) for epoch in scored]
     if not scored:
         kinds = history.series(MISSING_KINDS)[-MISSING_SCORES:]
         if len(kinds) < MISSING_SCORES or min(kinds) < MANY_KINDS:
             return None
         return Finding(MODES_MISSING, [Evidence(MISSING_KINDS, kinds[-1], f"below {MANY_KINDS:g} of the real images")])
+    names = [name.replace(CLASS, FLOOR_CLASS) for name in scored[-1] if name.startswith(CLASS)]
+    real = {name: share for name in names if not math.isnan(share := history.last(name))}
+    lacking = [missing_classes(real | epoch) for epoch in scored]
     if len(scored) < MISSING_SCORES or not all(lacking):
         return None
     always = [number for number in lacking[-1] if all(number in each for each in lacking)] or lacking[-1]
