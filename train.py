@@ -200,7 +200,7 @@ def judged(quality: QualityMonitor, data: MNISTDataModule, may_train: bool) -> N
     if not quality.every_n_epochs:
         return
     if len(data.images.classes) < 2:
-        print("The images are not labelled, so no judge can be trained: no FCD and other scores, but their diversity.")
+        print("The images are not labelled, so no judge can be trained: no FCD and other scores.")
     elif may_train or data.dataset in SHIPPED:
         quality.judge = judge_of(data.dataset, data.images, cache_folder(data.dataset, data.folder))
         quality.images = data.images

@@ -85,6 +85,11 @@ def test_what_cannot_be_measured_is_left_out() -> None:
     assert "copying" not in Likeness(made(100, 1), made(8, 2)).of(made(100, 3))
 
 
+def test_images_of_other_channels_are_refused(likeness: Likeness) -> None:
+    with pytest.raises(ValueError, match="samples of 3 channels cannot be measured against real images of 1"):
+        likeness.of(made(64, 3).expand(-1, 3, -1, -1))
+
+
 def test_thumbnails_are_made_of_a_few_images_at_a_time() -> None:
     images = made(250, 1)
     whole = F.avg_pool2d(images.double(), 4).flatten(1)

@@ -83,8 +83,14 @@ class Likeness:
             less than a tenth of its share among samples (after NDB, Richardson & Weiss 2018); `copying`, how much nearer
             samples lie to training images than to as many held-out ones: 0 where it makes no difference, 1 where they are
             copies (after Meehan et al. 2020).
+
+        Raises:
+            ValueError: They have other channels than the real ones.
         """
         points = thumbnails(images)
+        if points.shape[1] != self.real.shape[1]:
+            real = self.real.shape[1] // THUMBNAIL**2
+            raise ValueError(f"samples of {images.shape[1]} channels cannot be measured against real images of {real}")
         missing = self._kinds.shares_of(points) < metrics.MODE_SHARE * self._kinds.shares
         found = {
             "diversity": metrics.spacing(images) / max(self._spacing, 1e-12),
