@@ -170,17 +170,18 @@ def file_sizes(rig: Rig, count: int) -> None:
 
 
 def vanishing(rig: Rig, count: int) -> None:
-    """The run folder, or one of its own, is removed while the run goes on."""
+    """The run folder, or one of its own, is removed while the run goes on: once its config.yaml is there (before, it is 2)."""
     chance = random.Random(2)
     for _ in range(count):
         with rig.place() as place:
             shutil.rmtree(place / "lightning_logs")
+            begun = place / FOLDER / "config.yaml"
             which = place / FOLDER / chance.choice(["", "checkpoints", "samples", "report"])
             wait = chance.uniform(0, 0.3)
 
-            def remove(which: Path = which, wait: float = wait) -> None:
+            def remove(begun: Path = begun, which: Path = which, wait: float = wait) -> None:
                 for _ in range(2000):
-                    if which.is_dir():
+                    if begun.is_file() and which.is_dir():
                         time.sleep(wait)
                         shutil.rmtree(which, ignore_errors=True)
                         return
@@ -194,7 +195,7 @@ def vanishing(rig: Rig, count: int) -> None:
             done = rig.attempt(
                 "vanishing folders", "train", setting(max_epochs="12"), place, which.name, (OK, FAILED), prepare
             )
-            if done.code == OK and not (place / FOLDER / "config.yaml").exists() and which.name == FOLDER.name:
+            if done.code == OK and not begun.exists() and which.name == FOLDER.name:
                 rig.note("vanishing folders", ["ended well though its folder was gone"], which.name, done)
 
 
