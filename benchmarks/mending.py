@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import odd_data, runs
-from benchmarks.diagnosis_suite import Labelled, suite, wilson
+from benchmarks.diagnosis_suite import SUITES, Labelled, suite, wilson
 from benchmarks.quality import RUN, all_at_once, trained
 from benchmarks.speed import markdown
 from datamodule import MNISTDataModule
@@ -62,23 +62,28 @@ def bench(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Follows the advice given to the suite's sick runs.")
     parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
     parser.add_argument("--at_once", type=int, default=os.cpu_count(), help="runs at a time, which share the cores")
-    parser.add_argument("--suite", choices=("diagnosis", "harder"), help="the runs of this suite alone")
+    parser.add_argument("--suite", choices=SUITES, help="the runs of this suite alone")
+    parser.add_argument("--half", choices=("tune", "test"), help="the runs of this half alone")
     parser.add_argument(
         "--out", type=Path, default=Path("benchmarks/results/diagnosis"), help="where the suite's runs are"
     )
     options = parser.parse_args(argv)
     if options.at_once < 1:
         parser.error("--at_once must be at least 1")
-    wanted = [run for run in suite() if options.suite in (None, run.suite)]
+    wanted = [run for run in suite() if options.suite in (None, run.suite) and options.half in (None, run.half)]
     runs.folder_for_results(parser, options.out)
     odd = odd_data.all_made(options.data_dir, options.out / "data")
     plain = [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
     threads = max(1, (os.cpu_count() or 1) // options.at_once)
-    found = [(run, *outcome(read_rows(run.file), run.arguments)) for run in wanted]
+
+    def arguments_of(run: Labelled) -> list[str]:
+        return [*run.arguments, *(odd[run.data] if run.data else plain)]
+
+    found = [(run, *outcome(read_rows(run.file), arguments_of(run))) for run in wanted]
     cases = [Case(run, diagnosis, fcd) for run, diagnosis, fcd in found if diagnosis.verdict not in HEALTHY]
 
     def follow(case: Case, pieces: int) -> None:
-        arguments = [*case.run.arguments, *(odd[case.run.data] if case.run.data else plain), *typed(case.found, pieces)]
+        arguments = [*arguments_of(case.run), *typed(case.found, pieces)]
         folder = options.out / f"{case.run.name}, {pieces}"
         trained(folder, arguments, threads, may_diverge=True)
         after, fcd = outcome(read_metrics(folder / RUN), arguments)
