@@ -2,6 +2,9 @@
 
 from first_gan import HealthMonitor, SampleGrids
 trainer = Trainer(callbacks=[SampleGrids("run", real=images), HealthMonitor(real=images)])
+
+from first_gan import Doctor
+doctor = Doctor(G, D, opt_G, opt_D)  # watches any training loop; then doctor.epoch_end() after each epoch
 """
 
 from importlib import import_module
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from first_gan.data import ImageSet
     from first_gan.diagnosis import diagnose
     from first_gan.diagnosis.verdicts import Diagnosis
+    from first_gan.doctor import Doctor
     from first_gan.scores.judge import judge_of, shipped
 
 HOME = {
@@ -24,12 +28,14 @@ HOME = {
     "SampleGrids": "callbacks.samples",
     "ImageSet": "data",
     "Diagnosis": "diagnosis.verdicts",
+    "Doctor": "doctor",
     "diagnose": "diagnosis",
     "judge_of": "scores.judge",
     "shipped": "scores.judge",
 }
 __all__ = [
     "Diagnosis",
+    "Doctor",
     "HealthMonitor",
     "ImageSet",
     "QualityMonitor",

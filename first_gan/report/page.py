@@ -39,12 +39,18 @@ def write(page: str, path: Path) -> None:
     files.write(path, page.encode(errors="replace"))
 
 
-def report(run: Run) -> str:
-    """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options."""
+def report(run: Run, faults: Sequence[Any] = ()) -> str:
+    """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options.
+
+    Args:
+        run: The run.
+        faults: What a doctor found in its code: `name`, `message`, `fix` and `update` of each.
+    """
     frames, marks = _frames(run), _marks(run)
     return _render(
         "report.html",
         run=run,
+        faults=faults,
         title=f"{run.name}: {run.diagnosis.verdict}",
         mood=MOODS.get(run.diagnosis.verdict, "bad"),
         facts=_facts(run),

@@ -1,0 +1,179 @@
+"""Watches any training loop of a GAN: names faults in its code, and says after each epoch whether it learns."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from first_gan.diagnosis import diagnose
+from first_gan.diagnosis.history import D_ACCURACY, D_FAKE, D_LOSS, D_REAL, DIVERGED, G_LOSS
+from first_gan.diagnosis.verdicts import Diagnosis
+from first_gan.doctor.evidence import Evidence, noise
+from first_gan.doctor.faults import Fault, look
+from first_gan.doctor.losses import LOGIT
+from first_gan.doctor.samples import Samples
+from first_gan.doctor.settings import reworded, settings
+from first_gan.doctor.watch import Call, Step, Watch
+
+LOOK_EVERY = 8  # steps of G that are watched
+
+
+class Doctor:
+    """Watches a loop that it does not own, by hooks; what is learned stays the same to the last bit.
+
+    Faults in the code are printed as soon as they are seen, within the first 200 updates; a verdict when it changes. After the
+    first 208 updates two in 32 are watched.
+
+    Args:
+        generator: G; its first floating-point argument is z.
+        discriminator: D; it puts out a probability, a logit or a critic's score for each image.
+        g_optimizer: Whose steps train G.
+        d_optimizer: Whose steps train D.
+        latent_dim: Length of z ~ N(0, 1) that samples are drawn from, (N, latent_dim); None draws from z as the loop has them.
+        real: Real images (N, C, H, W) in the range that D gets them in; None takes those that D is shown.
+        quiet: Whether to print nothing.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        g_optimizer: Optimizer,
+        d_optimizer: Optimizer,
+        latent_dim: int | None = None,
+        real: Tensor | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self.quiet = quiet
+        self.faults: list[Fault] = []
+        self.diagnosis: Diagnosis | None = None
+        self.epoch = 0
+        self.rows: list[dict[str, float]] = []
+        self.settings: dict[str, Any] = {}
+        self.evidence = Evidence()
+        self.samples = Samples(generator, latent_dim, real)
+        self._start = time.monotonic()
+        self._sums: dict[str, list[float]] = {}
+        self._watch = Watch(generator, discriminator, g_optimizer, d_optimizer, self._stepped, self._drew)
+        self._optimizers = g_optimizer, d_optimizer
+
+    def __enter__(self) -> "Doctor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes all hooks away; reports can still be written."""
+        self._watch.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since it has been watching."""
+        return time.monotonic() - self._start
+
+    @property
+    def updates(self) -> int:
+        """G's steps so far."""
+        return self._watch.updates
+
+    def epoch_end(self) -> Diagnosis:
+        """Draws samples, measures them and diagnoses the loop; to be called at the end of each epoch.
+
+        Raises:
+            RuntimeError: No step of an optimizer was seen yet: other ones were given, or it is called too early.
+        """
+        if not self.updates:
+            raise RuntimeError(
+                "the doctor has seen no step of the optimizers it was given; see that they are the loop's own"
+            )
+        self._look()
+        row: dict[str, float] = {"step": self.updates, "epoch": self.epoch}
+        row |= {name: sum(values) / len(values) for name, values in self._sums.items() if values}
+        self._sums = {}
+        with self._watch.pause():
+            row |= {
+                f"train/{name}": value
+                for name, value in self.samples.measure(self.evidence).items()
+                if math.isfinite(value)
+            }
+        if self.evidence.broken:
+            row[DIVERGED] = 1.0
+        self.rows.append(row)
+        self.epoch += 1
+        before, self.settings = self.diagnosis, settings(self._watch, *self._optimizers, self.samples, self.epoch)
+        self.diagnosis = reworded(diagnose(self.rows, self.settings))
+        if before is None or before.verdict != self.diagnosis.verdict:
+            self._say(f"doctor, epoch {self.epoch}: {self.diagnosis.headline()}")
+        return self.diagnosis
+
+    def write_report(self, path: Path | str) -> None:
+        """Writes a page with verdict, faults, curves and samples, as one HTML file that needs nothing else.
+
+        Raises:
+            RuntimeError: No epoch has ended yet.
+            OSError: It cannot be written.
+        """
+        from first_gan.doctor.page import write
+
+        if not self.rows:
+            raise RuntimeError("there is nothing to report yet: call epoch_end() first")
+        write(self, Path(path))
+
+    def _stepped(self, name: str, step: Step) -> None:
+        seen = self.evidence
+        seen.updates = self.updates + 1
+        seen.add(name, step)
+        self._measure(name, step)
+        if sum(seen.steps.values()) % (2 * LOOK_EVERY) == 0:
+            self._look()
+
+    def _drew(self, call: Call) -> None:
+        if call.z is not None and self.evidence.trained:
+            kind = noise(call.z).kind
+            self.evidence.drawn = kind if kind not in ("", self.evidence.trained) else self.evidence.drawn
+
+    def _look(self) -> None:
+        """Looks for faults, and says which are new."""
+        for fault in look(self.evidence, self.faults):
+            self.faults.append(fault)
+            self._say(f"doctor, update {fault.update}: {fault.name}: {fault.message}\n    {fault.fix}")
+
+    def _measure(self, name: str, step: Step) -> None:
+        """Keeps what a step says of D's outputs and of the networks, for the epoch's means."""
+        self._keep(f"train/{name}_grad_norm", step.grad_norm.item())
+        self._keep(f"train/{name}_step", step.moved.item())
+        logits: dict[bool, Tensor] = {}
+        kind = self.evidence.probabilities
+        for part in step.parts:
+            self.samples.see(part)
+            if kind:
+                out = part.out.double()
+                logits[part.call is None] = (
+                    out if kind == LOGIT and not self.evidence.sigmoids else out.clamp(1e-12, 1 - 1e-12).logit()
+                )
+        if name == "d" and len(logits) == 2:
+            real, fake = logits[True], logits[False]
+            self._keep(D_LOSS, (nll(real) + nll(-fake)).item())
+            self._keep(D_REAL, real.sigmoid().mean().item())
+            self._keep(D_FAKE, fake.sigmoid().mean().item())
+            self._keep(D_ACCURACY, torch.cat([real > 0, fake < 0]).double().mean().item())
+        elif name == "g" and False in logits:
+            self._keep(G_LOSS, nll(logits[False]).item())
+
+    def _keep(self, name: str, value: float) -> None:
+        if math.isfinite(value):
+            self._sums.setdefault(name, []).append(value)
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            print(line, flush=True)
+
+
+def nll(logits: Tensor) -> Tensor:
+    """Mean of -log sigmoid, in nats."""
+    return nn.functional.softplus(-logits).mean()

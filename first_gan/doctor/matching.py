@@ -1,0 +1,57 @@
+"""Which of D's inputs are generated: they are G's images themselves, a part of a larger minibatch, or G's with noise on top."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from first_gan.doctor.watch import Call
+
+NOISE_SIGMA = 8.0  # standard deviations of chance by which images must be more like their own than like others'
+ALIKE = 0.02  # correlation by which they must, at least
+
+
+def generated_rows(images: Tensor, calls: Iterable["Call"]) -> list[tuple[slice, "Call | None"]]:
+    """The rows of a minibatch, each range with the call of G that drew it, or None where they are real.
+
+    Marks the calls as seen.
+    """
+    recent = list(reversed(list(calls)))
+    whole = slice(0, len(images))
+    for call in recent:  # also by detach() and view()
+        if (
+            images.untyped_storage().data_ptr() == call.images.untyped_storage().data_ptr()
+            and images.numel() <= call.images.numel()
+        ):
+            call.seen = True
+            return [(whole, call)]
+    for matches in (_equal, _alike):
+        for call in recent:
+            if call.images[0].numel() != images[0].numel():
+                continue
+            count = min(len(call.images), len(images))
+            for start in dict.fromkeys((0, len(images) - count)):
+                if matches(images[start : start + count], call.images[:count]):
+                    call.seen = True
+                    found: list[tuple[slice, Call | None]] = [(slice(start, start + count), call)]
+                    rest = slice(0, start) if start else slice(count, len(images))
+                    return found + ([(rest, None)] if rest.stop > rest.start else [])
+    return [(whole, None)]
+
+
+def _equal(images: Tensor, drawn: Tensor) -> bool:
+    ends = torch.tensor([0, len(images) - 1], device=images.device)
+    return bool(torch.equal(images[ends].flatten(1), drawn[ends].flatten(1).to(images.dtype)))
+
+
+def _alike(images: Tensor, drawn: Tensor) -> bool:
+    """Whether images are more like the drawn ones in their own places than like those in the next, beyond chance: noise was added."""
+    if len(images) < 8:
+        return False
+    one, other = (each.flatten(1).float() for each in (images, drawn))
+    one, other = ((each - each.mean(0)) for each in (one, other))
+    one, other = (each / each.norm(dim=1, keepdim=True).clamp_min(1e-12) for each in (one, other))
+    own, next_ones = (one * other).sum(1).mean().item(), (one * other.roll(1, 0)).sum(1).mean().item()
+    return own - next_ones > max(ALIKE, NOISE_SIGMA / (one.numel() ** 0.5))
