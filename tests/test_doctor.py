@@ -125,6 +125,18 @@ def test_hooks_go_and_copies_of_a_network_have_none(squares: Images) -> None:
     assert hooks == []
 
 
+def test_a_gradient_penaltys_own_gradient_is_not_taken_for_a_losss(squares: Images) -> None:
+    loop = Loop()
+    doctor = loop.doctor()
+    for real in squares.scaled()[:320].split(64):
+        out = loop.D(real.requires_grad_())
+        (slope,) = torch.autograd.grad(out.sum(), real, create_graph=True)
+        loop.opt_D.zero_grad()
+        (loop.bce(out, torch.ones(64, 1)) + slope.square().mean()).backward()
+        loop.opt_D.step()
+    assert [push.sign for push in doctor.evidence.pushes["real"]] == [1] * 5
+
+
 def test_what_is_kept_does_not_grow_and_watching_becomes_rare(squares: Images) -> None:
     loop = Loop()
     doctor = loop.doctor()

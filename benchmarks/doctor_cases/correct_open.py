@@ -139,8 +139,8 @@ def one_pass_over_both(make_doctor: MakeDoctor, data: Images, epochs: int) -> No
     batch_size, nz = 64, 100
     generator, discriminator = FunctionalGenerator(nz), FunctionalDiscriminator()
     loss_function = nn.BCELoss()
-    optimizer_discriminator = torch.optim.Adam(discriminator.parameters(), lr=3e-4)
-    optimizer_generator = torch.optim.Adam(generator.parameters(), lr=3e-4)
+    optimizer_discriminator = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.99))
+    optimizer_generator = torch.optim.Adam(generator.parameters(), lr=5e-4, betas=(0.5, 0.99))
     real_labels, fake_labels = torch.ones(batch_size, 1), torch.zeros(batch_size, 1)
     all_labels = torch.cat((real_labels, fake_labels))
     doctor = make_doctor(generator, discriminator, optimizer_generator, optimizer_discriminator)

@@ -211,7 +211,7 @@ class DiscriminatorWithSpread(nn.Module):
 
 @case("nan")
 def square_root_of_no_distance(make_doctor: MakeDoctor, data: Images, epochs: int) -> None:
-    """D sees distances in the minibatch, without an epsilon: an image is at 0 from itself, where a root is too steep."""
+    """D sees distances in the minibatch, with no epsilon: at 0, an image from itself, a root is too steep."""
     G, D = mlp_generator(), DiscriminatorWithSpread()
     criterion = nn.BCEWithLogitsLoss()
     opt_G = torch.optim.Adam(G.parameters(), lr=2e-4, betas=(0.5, 0.999))
