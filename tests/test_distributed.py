@@ -93,7 +93,7 @@ def test_two_ranks_stop_resume_and_keep_their_number(images_dir: Path, tmp_path:
     sent = time.monotonic()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
-    assert time.monotonic() - sent < 2
+    assert time.monotonic() - sent < 5
     assert process.returncode == 143
     assert "--ckpt_path" in err
     assert "Traceback" not in err

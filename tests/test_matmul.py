@@ -142,4 +142,6 @@ def test_updates_by_onednn_are_those_of_torch_and_not_of_bf16() -> None:
     by_onednn, rounded = (
         (trained(*how) - exact).abs().mean() for how in (("onednn", "32-true"), ("torch", "bf16-mixed"))
     )
-    assert 0 < by_onednn < rounded / 20
+    assert by_onednn < rounded / 20
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":  # elsewhere torch leaves oneDNN alone, permitted or not
+        assert by_onednn > 0
