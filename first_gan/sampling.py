@@ -1,6 +1,8 @@
 """What samples are drawn from: a generator, or the moving average of its weights; and a trained GAN without its training."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +81,15 @@ class Trained(Sampling):
             NetworkError: They do not fit.
         """
         check_pair(self.generator, self.discriminator, self.latent_dim, self.image_shape, "cpu")
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
+    """Every layer in eval mode; afterwards each is in its mode again."""
+    modes = [(layer, layer.training) for layer in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for layer, training in modes:
+            layer.training = training

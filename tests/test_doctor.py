@@ -76,6 +76,7 @@ def test_nothing_that_is_learned_changes(squares: Images) -> None:
             loop.train(squares.scaled())
             if doctor is not None:
                 doctor.epoch_end()
+                assert doctor.failure is None
         learned.append(torch.cat([loop.weights(), torch.rand(1)]))
         assert all(layer.training for layer in loop.G.modules())
     assert torch.equal(*learned)
@@ -180,6 +181,66 @@ def test_too_early_is_said() -> None:
         doctor.write_report("doctor.html")
 
 
+def test_what_is_no_network_or_optimizer_is_refused() -> None:
+    loop = Loop()
+    with pytest.raises(TypeError, match=r"discriminator must be a network .*, got Adam"):
+        Doctor(loop.G, loop.opt_G, loop.D, loop.opt_D)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"g_optimizer must be an optimizer .*, got list"):
+        Doctor(loop.G, loop.D, list(loop.G.parameters()), loop.opt_D)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="latent_dim must be at least 1, got 0"):
+        Doctor(loop.G, loop.D, loop.opt_G, loop.opt_D, latent_dim=0)
+    with pytest.raises(ValueError, match=r"real must be images .*, got \(64, 10\)"):
+        Doctor(loop.G, loop.D, loop.opt_G, loop.opt_D, real=torch.zeros(64, 10))
+
+
+def test_a_loop_goes_on_where_it_cannot_be_watched(
+    squares: Images, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault of the doctor's own")
+
+    loop = Loop()
+    doctor = loop.doctor(quiet=False)
+    loop.train(squares.scaled(), updates=2)
+    monkeypatch.setattr(doctor.evidence, "add", broken)
+    loop.train(squares.scaled(), updates=2)
+    assert isinstance(doctor.failure, ZeroDivisionError)
+    out = capsys.readouterr().out
+    assert out.count("cannot be watched any further (ZeroDivisionError: a fault of the doctor's own)") == 1
+    assert doctor.epoch_end().verdict == "too early to tell"
+
+
+def test_images_one_by_one_without_a_minibatch(squares: Images) -> None:
+    G = nn.Sequential(nn.Linear(10, 784), nn.Tanh())
+    D = nn.Sequential(nn.Linear(784, 1), nn.Sigmoid())
+    opt_G, opt_D = (torch.optim.SGD(each.parameters(), 0.01) for each in (G, D))
+    doctor = Doctor(G, D, opt_G, opt_D, quiet=True)
+    for real in squares.scaled()[:20].flatten(1):
+        for images, label in ((real, 1.0), (G(torch.rand(10)).detach(), 0.0)):
+            opt_D.zero_grad()
+            nn.functional.binary_cross_entropy(D(images), torch.tensor([label])).backward()
+            opt_D.step()
+        opt_G.zero_grad()
+        nn.functional.binary_cross_entropy(D(G(torch.rand(10))), torch.tensor([1.0])).backward()
+        opt_G.step()
+    assert doctor.epoch_end().verdict == "too early to tell"
+    assert doctor.failure is None
+    assert doctor.faults == []
+    assert doctor.updates == 20
+
+
+def test_grids_are_thinned(squares: Images) -> None:
+    loop = Loop()
+    doctor = loop.doctor()
+    loop.train(squares.scaled(), updates=2)
+    for epoch in range(125):
+        doctor.samples.measure(doctor.evidence, epoch)
+    kept = list(doctor.samples.grids)
+    assert len(kept) <= 120
+    assert (kept[0], kept[-1]) == (0, 124)
+    assert doctor.samples.grids[0].dtype == torch.uint8
+
+
 def test_it_needs_no_lightning() -> None:
     script = "import sys; from first_gan import Doctor; assert 'pytorch_lightning' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
@@ -190,6 +251,21 @@ def test_a_fault_is_named(name: str, squares: Images) -> None:
     case = next(case for case in OPEN.values() if case.fault == name)
     result = examined(case, squares, 6 if name.endswith("not-trained") else SHORT)
     assert [fault.name for fault in result.faults] == [name]
+
+
+def test_an_optimizer_over_both_networks_is_named(squares: Images) -> None:
+    loop = Loop()
+    loop.opt_G = torch.optim.Adam([*loop.G.parameters(), *loop.D.parameters()], 2e-4)
+    doctor = loop.doctor()
+    loop.train(squares.scaled(), updates=32)
+    assert [fault.message for fault in doctor.faults] == [
+        "the generator's step changes the discriminator's weights too"
+    ]
+
+
+def test_a_gradient_left_by_the_other_networks_loss_is_named(squares: Images) -> None:
+    result = examined(OPEN["retained_graph_without_detach"], squares, SHORT)
+    assert [fault.name for fault in result.faults] == ["generator-trained-in-discriminator-step"]
 
 
 CORRECT = [case for case in OPEN.values() if not case.fault]

@@ -50,7 +50,7 @@ def test_a_newcomer_sees_which_files_are_the_experiment() -> None:
 def test_arrows_run_one_way(path: Path) -> None:
     names, room = imported(path), path.relative_to(ROOT / "first_gan").parts[0]
     assert not below(names, *EXPERIMENT)
-    if room in ("diagnosis", "report", "scores", "data", "drawing"):
+    if room in ("diagnosis", "doctor", "report", "scores", "data", "drawing"):
         assert not below(names, *TRAINERS)
     if room in ("diagnosis", "report"):
         assert not below(names, "torch", "torchvision")

@@ -1,16 +1,14 @@
 """What the callbacks ask of a GAN, and how far a run is: alike for this program's own and for any LightningModule."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from first_gan.data import images_of
-from first_gan.sampling import Sampling
+from first_gan.sampling import Sampling, in_eval_mode
 
 # A LightningModule that has `latent_dim` and `sample(z)`: images (N, C, H, W) in [-1, 1] for latent vectors (N, latent_dim).
 GAN = Any
@@ -49,15 +47,3 @@ def taken_for_real(gan: GAN, images: Tensor) -> float:
     with in_eval_mode(gan.discriminator):
         logits = [gan.discriminator(images_of(part, gan.image_shape).to(weight)) for part in images.split(CHUNK)]
     return (torch.cat(logits) > 0).float().mean().item()
-
-
-@contextmanager
-def in_eval_mode(module: nn.Module) -> Iterator[None]:
-    """Every layer in eval mode; afterwards each is in its mode again."""
-    modes = [(layer, layer.training) for layer in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for layer, training in modes:
-            layer.training = training

@@ -15,9 +15,10 @@ from first_gan.diagnosis.verdicts import Diagnosis
 from first_gan.doctor.evidence import Evidence, noise
 from first_gan.doctor.faults import Fault, look
 from first_gan.doctor.losses import LOGIT
+from first_gan.doctor.records import Call, Step
 from first_gan.doctor.samples import Samples
 from first_gan.doctor.settings import reworded, settings
-from first_gan.doctor.watch import Call, Step, Watch
+from first_gan.doctor.watch import Watch, unwrapped
 
 LOOK_EVERY = 8  # steps of G that are watched
 
@@ -25,8 +26,8 @@ LOOK_EVERY = 8  # steps of G that are watched
 class Doctor:
     """Watches a loop that it does not own, by hooks; what is learned stays the same to the last bit.
 
-    Faults in the code are printed as soon as they are seen, within the first 200 updates; a verdict when it changes. After the
-    first 208 updates two in 32 are watched.
+    Faults in the code are printed as soon as they are seen, a verdict when it changes. The first 208 updates are watched, and
+    two in 32 after them.
 
     Args:
         generator: G; its first floating-point argument is z.
@@ -36,6 +37,10 @@ class Doctor:
         latent_dim: Length of z ~ N(0, 1) that samples are drawn from, (N, latent_dim); None draws from z as the loop has them.
         real: Real images (N, C, H, W) in the range that D gets them in; None takes those that D is shown.
         quiet: Whether to print nothing.
+
+    Raises:
+        TypeError: A network or an optimizer is none.
+        ValueError: `latent_dim` is below 1, or `real` are no images.
     """
 
     def __init__(
@@ -48,7 +53,16 @@ class Doctor:
         real: Tensor | None = None,
         quiet: bool = False,
     ) -> None:
+        for name, network in (("generator", generator), ("discriminator", discriminator)):
+            if not isinstance(network, nn.Module):
+                raise TypeError(f"{name} must be a network (nn.Module), got {type(network).__name__}")
+        for name, optimizer in (("g_optimizer", g_optimizer), ("d_optimizer", d_optimizer)):
+            if not isinstance(unwrapped(optimizer), Optimizer):
+                raise TypeError(f"{name} must be an optimizer of torch.optim, got {type(optimizer).__name__}")
+        if latent_dim is not None and latent_dim < 1:
+            raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
         self.quiet = quiet
+        self.failure: Exception | None = None  # of the doctor's own, which ended its watch
         self.faults: list[Fault] = []
         self.diagnosis: Diagnosis | None = None
         self.epoch = 0
@@ -58,8 +72,8 @@ class Doctor:
         self.samples = Samples(generator, latent_dim, real)
         self._start = time.monotonic()
         self._sums: dict[str, list[float]] = {}
-        self._watch = Watch(generator, discriminator, g_optimizer, d_optimizer, self._stepped, self._drew)
-        self._optimizers = g_optimizer, d_optimizer
+        self._watch = Watch(generator, discriminator, g_optimizer, d_optimizer, self._stepped, self._drew, self._failed)
+        self._optimizers = unwrapped(g_optimizer), unwrapped(d_optimizer)
 
     def __enter__(self) -> "Doctor":
         return self
@@ -98,7 +112,7 @@ class Doctor:
         with self._watch.pause():
             row |= {
                 f"train/{name}": value
-                for name, value in self.samples.measure(self.evidence).items()
+                for name, value in self.samples.measure(self.evidence, self.epoch).items()
                 if math.isfinite(value)
             }
         if self.evidence.broken:
@@ -168,6 +182,10 @@ class Doctor:
     def _keep(self, name: str, value: float) -> None:
         if math.isfinite(value):
             self._sums.setdefault(name, []).append(value)
+
+    def _failed(self, error: Exception) -> None:
+        self.failure = error
+        self._say(f"doctor: this loop cannot be watched any further ({type(error).__name__}: {error}); it goes on")
 
     def _say(self, line: str) -> None:
         if not self.quiet:

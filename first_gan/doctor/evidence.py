@@ -10,7 +10,7 @@ from torch import Tensor
 
 from first_gan.doctor.losses import LOGIT, OTHER, PROBABILITY, Push, loss_of, push
 from first_gan.doctor.networks import BOUNDS, same
-from first_gan.doctor.watch import Call, Part, Step
+from first_gan.doctor.records import Call, Part, Step
 
 KEPT = 64  # minibatches, of each kind
 WINDOW = 16  # of the last ones, in which a layer's mode counts
@@ -80,7 +80,6 @@ class Evidence:
         moves_other: Whether they changed the other network's too.
         eval_mode: Whether layers of a network in training were in eval mode.
         steps: How many of each were watched.
-        still: How many steps on end have changed nothing.
         sigmoids: At the end of D, at most.
         outside: Whether D put out anything outside of [0, 1].
         bounds: What G's last activation can put out; None where it is not known.
@@ -158,7 +157,7 @@ class Evidence:
             self.bounds = BOUNDS[call.ends_in[0]]
         if call.z is None:
             return
-        z = call.z.detach().flatten(1)
+        z = call.z.reshape(len(call.z), -1)  # one z alone has no row of its own
         few = z[:4, :16].clone()
         self.z_same = self.z_same + 1 if self.z is not None and same(self.z, few) else 0
         alike = len(z) > 1 and bool((z == z[0]).all())

@@ -68,10 +68,10 @@ def not_trained(name: str) -> Callable[[Evidence], Found]:
                 f"Call {optimizer}.step() after its loss's backward()",
             )
         if seen.steps[name] >= MIN_STEPS and max(seen.moved[name]) == 0 and not seen.moves_other[other]:
-            where = f"see that {optimizer} has the {network}'s parameters, that its loss reaches them (no detach() or no_grad() on"
+            reached = "that its loss reaches them (no detach() or no_grad() on the way), and that zero_grad() comes before backward()"
             return (
                 f"no step changes the {network}'s weights",
-                f"{where.capitalize()} the way), and zero_grad() before backward()",
+                f"See that {optimizer} has the {network}'s parameters, {reached}",
             )
         return None
 
@@ -87,9 +87,11 @@ def trained_along(name: str) -> Callable[[Evidence], Found]:
         if seen.steps[other] >= MIN_STEPS and seen.moves_other[other] > OFTEN * seen.steps[other]:
             what = f"the {step}'s step changes the {network}'s weights too"
             return what, f"Give {other}_optimizer the {step}'s parameters alone"
-        ways = [{up(each, seen) for each in step} for step in seen.drives[name]]
-        if len(ways) < MIN_STEPS:
+        if len(seen.drives[name]) < MIN_STEPS:
             return None
+        loss = seen.d_loss
+        real = label_of(list(seen.pushes["real"]), loss)
+        ways = [{up(each, loss, real) for each in step} for step in seen.drives[name]]
         both = sum(len(each) > 1 for each in ways) / len(ways)
         in_turn = min(sum(each == {way} for each in ways) for way in (False, True)) / len(ways)
         if both > OFTEN or in_turn > IN_TURN:
@@ -104,10 +106,8 @@ def trained_along(name: str) -> Callable[[Evidence], Found]:
     return check
 
 
-def up(push: Push, seen: Evidence) -> bool:
-    """Whether a loss pushes D's output for generated images to where real ones are put."""
-    loss = seen.d_loss
-    real = label_of(list(seen.pushes["real"]), loss)
+def up(push: Push, loss: str, real: float) -> bool:
+    """Whether a push on D's output for generated images is to where real ones are put, by their label under D's loss."""
     if not math.isnan(real) and loss in push.fits and push.fits[loss].off < STRAIGHT:
         return abs(push.fits[loss].aim - real) < NEAR
     return push.sign > 0

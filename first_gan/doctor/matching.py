@@ -1,23 +1,18 @@
 """Which of D's inputs are generated: they are G's images themselves, a part of a larger minibatch, or G's with noise on top."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from first_gan.doctor.watch import Call
+from first_gan.doctor.records import Call
 
 NOISE_SIGMA = 8.0  # standard deviations of chance by which images must be more like their own than like others'
 ALIKE = 0.02  # correlation by which they must, at least
 
 
-def generated_rows(images: Tensor, calls: Iterable["Call"]) -> list[tuple[slice, "Call | None"]]:
-    """The rows of a minibatch, each range with the call of G that drew it, or None where they are real.
-
-    Marks the calls as seen.
-    """
+def generated_rows(images: Tensor, calls: Iterable[Call]) -> list[tuple[slice, Call | None]]:
+    """The rows of a minibatch, each range with the call of G that drew it, or None where they are real."""
     recent = list(reversed(list(calls)))
     whole = slice(0, len(images))
     for call in recent:  # also by detach() and view()
@@ -25,7 +20,6 @@ def generated_rows(images: Tensor, calls: Iterable["Call"]) -> list[tuple[slice,
             images.untyped_storage().data_ptr() == call.images.untyped_storage().data_ptr()
             and images.numel() <= call.images.numel()
         ):
-            call.seen = True
             return [(whole, call)]
     for matches in (_equal, _alike):
         for call in recent:
@@ -34,7 +28,6 @@ def generated_rows(images: Tensor, calls: Iterable["Call"]) -> list[tuple[slice,
             count = min(len(call.images), len(images))
             for start in dict.fromkeys((0, len(images) - count)):
                 if matches(images[start : start + count], call.images[:count]):
-                    call.seen = True
                     found: list[tuple[slice, Call | None]] = [(slice(start, start + count), call)]
                     rest = slice(0, start) if start else slice(count, len(images))
                     return found + ([(rest, None)] if rest.stop > rest.start else [])

@@ -52,7 +52,7 @@ def activations(output: Tensor) -> list[str]:
     return found
 
 
-def in_eval_mode(network: nn.Module) -> bool:
+def partly_in_eval_mode(network: nn.Module) -> bool:
     """Whether dropout or batch normalization of a network is in eval mode; other layers do the same in both."""
     return any(not layer.training for layer in network.modules() if isinstance(layer, (_DropoutNd, _BatchNorm)))
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from first_gan.drawing.pictures import grid, png, to_pixels
+from first_gan.drawing.pictures import grid, png
 from first_gan.report import page
 from first_gan.report.run import Record, Run
 from first_gan.run import config
@@ -34,9 +34,11 @@ def write(doctor: "Doctor", path: Path) -> None:
         write_rows(folder, doctor.rows)
         record = Record(doctor.updates, doctor.seconds, doctor.samples.batch * doctor.updates, [], [], 0.0)
         (folder / RECORD).write_text(json.dumps(asdict(record)), encoding="utf-8")
-        for epoch, images in doctor.samples.grids.items():
-            name = "real" if epoch < 0 else f"epoch_{epoch + 1:04d}"
-            (folder / f"samples/{name}.png").write_bytes(png(grid(to_pixels(images), columns=COLUMNS)))
+        grids = {f"epoch_{epoch + 1:04d}": pixels for epoch, pixels in doctor.samples.grids.items()}
+        if doctor.samples.real_grid is not None:
+            grids["real"] = doctor.samples.real_grid
+        for name, pixels in grids.items():
+            (folder / f"samples/{name}.png").write_bytes(png(grid(pixels, columns=COLUMNS)))
         run = Run.read(folder)
         run.__dict__["diagnosis"] = doctor.diagnosis  # whose advice is in words
         page.write(page.report(run, doctor.faults), path)

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 from first_gan.doctor.evidence import Evidence
 from first_gan.doctor.networks import tensors
-from first_gan.doctor.watch import Call, Part
+from first_gan.doctor.records import Call, Part
+from first_gan.drawing.pictures import to_pixels
+from first_gan.report.pictures import MOST_FRAMES, thinned
+from first_gan.sampling import in_eval_mode
 from first_gan.scores.likeness import FEWEST, SAMPLES, Likeness
 
 MOST_REAL, MOST_BYTES = 2000, 64 << 20  # real images that are kept
@@ -23,6 +26,9 @@ class Samples:
         generator: G.
         latent_dim: Of z ~ N(0, 1); None draws by z of the loop, with whatever else G is given.
         real: Real images; None keeps those that D is shown.
+
+    Raises:
+        ValueError: The real ones are no images.
     """
 
     def __init__(self, generator: nn.Module, latent_dim: int | None, real: Tensor | None) -> None:
@@ -33,11 +39,14 @@ class Samples:
             z = torch.randn(SAMPLES, latent_dim, generator=torch.Generator().manual_seed(0))
             weight = next(generator.parameters())
             self.calls, self.count = [((z.to(weight),), {})], SAMPLES
+        if real is not None and as_images(real) is None:
+            raise ValueError(f"real must be images (N, C, H, W) of 1 or 3 channels, got {tuple(real.shape)}")
         self._real: list[Tensor] = [] if real is None else [real.detach().float().cpu()]
         self._kept = 0 if real is None else len(real)
         self._likeness: Likeness | None = None
         self._scale: tuple[float, float] | None = None
-        self.grids: dict[int, Tensor] = {}  # by epoch
+        self.real_grid: Tensor | None = None
+        self.grids: dict[int, Tensor] = {}  # by epoch, uint8
         self.batch = 0
 
     def see(self, part: Part) -> None:
@@ -72,15 +81,8 @@ class Samples:
         if not self.calls:
             return None
         device = next(self.generator.parameters()).device
-        modes = [(layer, layer.training) for layer in self.generator.modules()]
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            self.generator.eval()
-            try:
-                drawn = [self._images(args, kwargs) for args, kwargs in self.calls]
-            finally:
-                for layer, training in modes:
-                    layer.training = training
-        return torch.cat(drawn)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), in_eval_mode(self.generator):
+            return torch.cat([self._images(args, kwargs) for args, kwargs in self.calls])
 
     def _images(self, args: tuple, kwargs: dict) -> Tensor:
         rows = max(len(each) for each in tensors([args, kwargs]) if each.ndim)
@@ -91,7 +93,7 @@ class Samples:
             parts.append(next(iter(tensors(output))).float().cpu())
         return torch.cat(parts)
 
-    def measure(self, seen: Evidence) -> dict[str, float]:
+    def measure(self, seen: Evidence, epoch: int) -> dict[str, float]:
         """Draws, keeps a grid, and returns what `Likeness` says; nothing where the loop's data are no images."""
         drawn = self.draw()
         if drawn is None:
@@ -103,11 +105,13 @@ class Samples:
             real = as_images(torch.cat([each for each in self._real if each.shape[1:] == self._real[0].shape[1:]]))
             if real is not None and real.shape[1:] == images.shape[1:]:
                 self._scale = scale_of(real, seen.bounds)
-                self.grids[-1] = self._scaled(real[:GRID])
+                self.real_grid = to_pixels(self._scaled(real[:GRID]))
                 self._likeness = Likeness(self._scaled(real))
                 self._real = []
         images = self._scaled(images)
-        self.grids[len(self.grids) - (-1 in self.grids)] = images[:GRID]
+        self.grids[epoch] = to_pixels(images[:GRID])
+        if len(self.grids) > 2 * MOST_FRAMES:
+            self.grids = {kept: self.grids[kept] for kept in thinned(list(self.grids))}
         if self._likeness is None or not bool(images.isfinite().all()):
             return {}
         return self._likeness.of(images)

@@ -11,92 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from first_gan.doctor.matching import generated_rows
-from first_gan.doctor.networks import activations, fingerprint, floats, in_eval_mode, matrices, same
+from first_gan.doctor.networks import activations, fingerprint, floats, matrices, partly_in_eval_mode, same
+from first_gan.doctor.records import Call, Event, Part, Step
 
 ALWAYS, EVERY, TOGETHER = 208, 32, 2  # updates watched: so many at first, then so many of as many
 ROWS = 256  # of D's outputs for one minibatch that are looked at
 CALLS = 8  # of G that are remembered
 EVENTS = 64
-
-
-@dataclass
-class Call:
-    """A call of G.
-
-    Args:
-        arguments: Positional and named.
-        z: What it draws from: the first floating-point tensor among them; None where there is none.
-        images: What it drew.
-        ends_in: Activations that the images come out of.
-        eval_mode: Whether some of its layers are in eval mode.
-        seen: Whether D was shown them.
-        taught: Whether a gradient came back.
-        kept: Whether samples will be drawn from the same z.
-    """
-
-    arguments: tuple[tuple, dict]
-    z: Tensor | None
-    images: Tensor
-    ends_in: list[str]
-    eval_mode: bool
-    seen: bool = False
-    taught: bool = False
-    kept: bool = False
-
-
-@dataclass
-class Part:
-    """The rows of one call of D that are real, or that are generated.
-
-    Args:
-        call: The call of G that drew them; None for real ones.
-        images: They themselves.
-        out: D's outputs, (N,).
-        eval_mode: Whether some of D's layers are in eval mode.
-        ends_in: Activations that the outputs come out of.
-        grad: Of the loss, with respect to the outputs, (N,).
-    """
-
-    call: Call | None
-    images: Tensor
-    out: Tensor
-    eval_mode: bool
-    ends_in: list[str]
-    grad: Tensor | None = None
-
-
-@dataclass
-class Event:
-    """A backward pass that has reached the weights of a network.
-
-    Args:
-        parts: What its loss is made of, as far as D's outputs tell.
-        fresh: Whether there was no gradient before.
-    """
-
-    parts: list[Part]
-    fresh: bool
-
-
-@dataclass
-class Step:
-    """A step of an optimizer.
-
-    Args:
-        parts: What the gradient is made of.
-        accumulated: Whether gradients of the step before are still in it; None where that was not watched.
-        moved: How much the weights changed, as a share of their size, (); NaN where there are none.
-        other_moved: Whether it changed the other network's weights too, ().
-        grad_norm: L2 norm of the network's gradient, ().
-        calls: Of G to which a gradient came back since the last step of either.
-    """
-
-    parts: list[Part]
-    accumulated: bool | None
-    moved: Tensor
-    other_moved: Tensor
-    grad_norm: Tensor
-    calls: list[Call]
 
 
 @dataclass
@@ -139,6 +60,7 @@ class Watch:
         d_optimizer: Its steps train D.
         on_step: Called after each step that was watched, with "g" or "d".
         on_draw: Called after calls of G: those that are watched, and all without gradients.
+        on_failure: Called with what went wrong in watching itself; the loop goes on, and is not watched any more.
     """
 
     def __init__(
@@ -149,16 +71,17 @@ class Watch:
         d_optimizer: Optimizer,
         on_step: Callable[[str, Step], None],
         on_draw: Callable[[Call], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self.sides = {"g": Side(generator, g_optimizer), "d": Side(discriminator, d_optimizer)}
-        self.on_step, self.on_draw = on_step, on_draw
-        self.paused, self.on = False, True
+        self.on_step, self.on_draw, self.on_failure = on_step, on_draw, on_failure
+        self.paused, self.on, self.failed = False, True, False
         self.calls: deque[Call] = deque(maxlen=CALLS)
         self._pending: list[Part] = []
         self._reached = False  # whether this backward pass has reached weights
         self._handles: list[Any] = [
-            generator.register_forward_hook(Hook(self._drawn), with_kwargs=True),
-            discriminator.register_forward_hook(Hook(self._judged), with_kwargs=True),
+            generator.register_forward_hook(self._hook(self._drawn), with_kwargs=True),
+            discriminator.register_forward_hook(self._hook(self._judged), with_kwargs=True),
         ]
         for name, side in self.sides.items():
             self._watch(name, side)
@@ -187,15 +110,25 @@ class Watch:
     def _watch(self, name: str, side: Side) -> None:
         weights = next((each for each in matrices(side.network) if each.requires_grad), None)
         if weights is not None:
-            self._handles.append(weights.register_hook(Hook(lambda grad: self._arriving(side, grad))))
+            self._handles.append(weights.register_hook(self._hook(lambda grad: self._arriving(side, grad))))
             self._handles.append(
-                weights.register_post_accumulate_grad_hook(Hook(lambda weights: self._arrived(side, weights)))
+                weights.register_post_accumulate_grad_hook(self._hook(lambda weights: self._arrived(side, weights)))
             )
-        optimizer: Any = side.optimizer
-        while not hasattr(optimizer, "register_step_pre_hook") and hasattr(optimizer, "optimizer"):
-            optimizer = optimizer.optimizer  # one that another library wraps
-        self._handles.append(optimizer.register_step_pre_hook(Hook(lambda *_: self._before(side))))
-        self._handles.append(optimizer.register_step_post_hook(Hook(lambda *_: self._after(name, side))))
+        optimizer = unwrapped(side.optimizer)
+        self._handles.append(optimizer.register_step_pre_hook(self._hook(lambda *_: self._before(side))))
+        self._handles.append(optimizer.register_step_post_hook(self._hook(lambda *_: self._after(name, side))))
+
+    def _hook(self, function: Callable[..., None]) -> Hook:
+        def guarded(*arguments: Any) -> None:
+            if self.failed:
+                return
+            try:
+                function(*arguments)
+            except Exception as error:  # whatever it is, the loop is not ours to break
+                self.failed = True
+                self.on_failure(error)
+
+        return Hook(guarded)
 
     def _drawn(self, network: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
         if self.paused or not (images := floats(output)):
@@ -206,14 +139,14 @@ class Watch:
             None if z is None else z.detach(),
             images[0].detach(),
             activations(images[0]) if self.on else [],
-            self.on and in_eval_mode(network),
+            self.on and partly_in_eval_mode(network),
         )
         if self.on or not torch.is_grad_enabled():
             self.on_draw(call)
         if self.on:
             self.calls.append(call)
             if images[0].requires_grad:
-                images[0].register_hook(Hook(lambda grad: self._taught(call)))
+                images[0].register_hook(self._hook(lambda grad: self._taught(call)))
 
     def _taught(self, call: Call) -> None:
         call.taught = call.taught or not torch.is_grad_enabled()
@@ -223,16 +156,16 @@ class Watch:
             return
         images = max(inputs, key=lambda each: each[0].numel())
         out = min((each for each in outputs if len(each) == len(images)), key=torch.Tensor.numel, default=outputs[0])
-        if not out.requires_grad:
-            generated_rows(images.detach(), self.calls)  # says of G's images that they were seen
-            return
-        if len(out) != len(images):
+        if not out.requires_grad or len(out) != len(images):
             return
         parts = [
-            (rows, Part(call, images.detach()[rows], out.detach()[rows], in_eval_mode(network), activations(out)))
+            (
+                rows,
+                Part(call, images.detach()[rows], out.detach()[rows], partly_in_eval_mode(network), activations(out)),
+            )
             for rows, call in generated_rows(images.detach(), self.calls)
         ]
-        out.register_hook(Hook(lambda grad: self._pushed(parts, grad)))
+        out.register_hook(self._hook(lambda grad: self._pushed(parts, grad)))
 
     def _pushed(self, parts: list[tuple[slice, Part]], grad: Tensor) -> None:
         """The gradient of a loss has reached D's outputs."""
@@ -299,6 +232,13 @@ class Watch:
             for side in self.sides.values():
                 side.events.clear()
                 side.whole = False
+
+
+def unwrapped(optimizer: Any) -> Any:
+    """The optimizer itself, where another library has wrapped it."""
+    while not hasattr(optimizer, "register_step_pre_hook") and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
 
 
 def _thin(values: Tensor) -> Tensor:
