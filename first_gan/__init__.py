@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from first_gan.callbacks.doctor import DoctorCallback
     from first_gan.callbacks.health import HealthMonitor
     from first_gan.callbacks.quality import QualityMonitor
     from first_gan.callbacks.report import ReportWriter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from first_gan.scores.judge import judge_of, shipped
 
 HOME = {
+    "DoctorCallback": "callbacks.doctor",
     "HealthMonitor": "callbacks.health",
     "QualityMonitor": "callbacks.quality",
     "ReportWriter": "callbacks.report",
@@ -36,6 +38,7 @@ HOME = {
 __all__ = [
     "Diagnosis",
     "Doctor",
+    "DoctorCallback",
     "HealthMonitor",
     "ImageSet",
     "QualityMonitor",

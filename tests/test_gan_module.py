@@ -63,16 +63,18 @@ class Textbook:
         self.updates += 1
 
 
+class Remembering(GAN):
+    """Keeps the state that its noise starts from."""
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        assert self.noise is not None
+        self.drawn_from = self.noise.get_state()
+
+
 @pytest.mark.parametrize(("d_steps", "r1"), [(1, 0.0), (3, 0.0), (1, 0.1)])
 def test_updates_equal_the_lessons(d_steps: int, r1: float) -> None:
     """And with R1, whose penalty is written out image by image."""
-
-    class Remembering(GAN):
-        def on_train_epoch_start(self) -> None:
-            super().on_train_epoch_start()
-            assert self.noise is not None
-            self.drawn_from = self.noise.get_state()
-
     torch.manual_seed(0)
     gan = Remembering(d_steps=d_steps, r1=r1)
     networks = copy.deepcopy((gan.generator, gan.discriminator))

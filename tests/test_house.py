@@ -17,6 +17,7 @@ EXPERIMENT = {
     "train",
     "evaluate",
     "generate",
+    "lesson",
     "networks",
     "benchmarks",
     "tests",
@@ -43,7 +44,8 @@ def below(names: set[str], *packages: str) -> set[str]:
 
 def test_a_newcomer_sees_which_files_are_the_experiment() -> None:
     files = {path.name for path in ROOT.glob("*.py")}
-    assert files == {"gan_module.py", "gan_networks.py", "datamodule.py", "train.py", "evaluate.py", "generate.py"}
+    modules = ("lesson", "gan_module", "gan_networks", "datamodule", "train", "evaluate", "generate")
+    assert files == {f"{name}.py" for name in modules}
 
 
 @pytest.mark.parametrize("path", MACHINERY, ids=lambda path: str(path.relative_to(ROOT)))

@@ -9,6 +9,7 @@ from first_gan.doctor.records import Call
 
 NOISE_SIGMA = 8.0  # standard deviations of chance by which images must be more like their own than like others'
 ALIKE = 0.02  # correlation by which they must, at least
+NOISED = 3  # calls of G, the last ones, whose images are looked for under noise
 
 
 def generated_rows(images: Tensor, calls: Iterable[Call]) -> list[tuple[slice, Call | None]]:
@@ -21,8 +22,8 @@ def generated_rows(images: Tensor, calls: Iterable[Call]) -> list[tuple[slice, C
             and images.numel() <= call.images.numel()
         ):
             return [(whole, call)]
-    for matches in (_equal, _alike):
-        for call in recent:
+    for matches, calls in ((_equal, recent), (_alike, recent[:NOISED])):
+        for call in calls:
             if call.images[0].numel() != images[0].numel():
                 continue
             count = min(len(call.images), len(images))
