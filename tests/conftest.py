@@ -1,19 +1,26 @@
 """Fixtures: images on disk, a clean working directory, and the command line in this process."""
 
+import gzip
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torchvision import datasets
 
 import train
+from first_gan.callbacks import curves
 from first_gan.data import idx, raw_folder
 from first_gan.data.digits import make_digits
+from first_gan.drawing.pictures import png
+from first_gan.scores.judge import Judge
 
 REAL_MNIST = os.environ.get("MNIST_DIR")
 LONGEST = [f"test_{name}.py" for name in ("attacks", "distributed", "benchmarks", "resume", "evaluate")]
+PIXEL = png(Image.new("RGB", (1, 1)))
 UNREACHABLE = "http://127.0.0.1:9/"  # the discard port: refused at once
 
 
@@ -26,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the four IDX files: real MNIST's where MNIST_DIR leads to it, else the built-in digits'."""
     if REAL_MNIST:
-        return Path(REAL_MNIST).absolute()
+        return unpacked(Path(REAL_MNIST).absolute(), tmp_path_factory.mktemp("mnist"))
     rendered = os.environ.get("DIGITS_DIR")  # by whoever runs many sessions
     data_dir = Path(rendered) if rendered else tmp_path_factory.mktemp("images")
     if not rendered:
@@ -36,6 +43,13 @@ def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # under another name: the digits' folder is not taken for MNIST's
     as_mnist.symlink_to(raw_folder(data_dir, "digits"), target_is_directory=True)
     return as_mnist
+
+
+def unpacked(packed: Path, folder: Path) -> Path:
+    """The same four files without gzip, whose unpacking would take a fifth of each short run; returns `folder`."""
+    for name, path in (idx.find(packed, "mnist") or {}).items():
+        (folder / name).write_bytes(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +69,21 @@ def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     state = torch.get_rng_state()
     yield
     torch.set_rng_state(state)
+
+
+@pytest.fixture(autouse=True)
+def undrawn_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """curves.png of runs in this process is composed but not drawn, which takes longer than training them: it is one pixel.
+
+    A test that looks at it asks for `drawn_curves`.
+    """
+    if "drawn_curves" not in request.fixturenames:
+        monkeypatch.setattr(curves, "png", lambda figure: PIXEL)
+
+
+@pytest.fixture
+def drawn_curves() -> None:
+    """curves.png is drawn."""
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +127,23 @@ def offline(**extra: str) -> dict[str, str]:
     """The environment of a process that finds no network and no MNIST."""
     environment = {key: value for key, value in os.environ.items() if key != "MNIST_DIR"}
     return environment | {"http_proxy": UNREACHABLE, "https_proxy": UNREACHABLE, "no_proxy": ""} | extra
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opinions_kept() -> Iterator[None]:
+    """What a judge says of the same thousands of real images is computed once, and not by each run again."""
+    opinion, known = Judge.opinion, dict[str, tuple[torch.Tensor, torch.Tensor]]()
+
+    def kept(self: Judge, images: torch.Tensor, batch_size: int = 500) -> tuple[torch.Tensor, torch.Tensor]:
+        if images.dtype != torch.uint8 or len(images) < 5000:
+            return opinion(self, images, batch_size)
+        asked = hashlib.sha256(images.numpy().tobytes())
+        for weights in self.state_dict().values():
+            asked.update(weights.numpy().tobytes())
+        if asked.hexdigest() not in known:
+            known[asked.hexdigest()] = opinion(self, images, batch_size)
+        return known[asked.hexdigest()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "opinion", kept)
+        yield

@@ -230,7 +230,9 @@ def test_a_picture_of_a_run_is_a_png_of_bounded_size(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "c.png") is None
 
 
-def test_a_plot_is_of_one_style_and_fails_no_run(run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plot_is_of_one_style_and_fails_no_run(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch, drawn_curves: None
+) -> None:
     run(*small)
     plain = (FOLDER / "curves.png").read_bytes()
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "text.usetex": True}):

@@ -1,42 +1,70 @@
 """The benchmarks run and count equal work; how fast anything is, no test says."""
 
-import subprocess
+import importlib
+import io
 import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
-import train
-from benchmarks import busy, runs
+from benchmarks import busy, growth, runs, speed
 from benchmarks.limit import flops, products
 from benchmarks.runs import Run, RunError, equal_work
 from benchmarks.worker import Job
 from gan_module import GAN
 
-ROOT = Path(train.__file__).parent
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs to be timed need not load torch first."""
+
+    def process(
+        command: list[str], threads: int | None = None, own: Mapping[str, str] | None = None
+    ) -> tuple[str, float]:
+        out = io.StringIO()
+        name, argv = (command[2], command[3:]) if command[1] == "-m" else (Path(command[1]).stem, command[2:])
+        monkeypatch.setattr(sys, "argv", [name, *argv])
+        with redirect_stdout(out):
+            assert importlib.import_module(name).main() in (None, 0)
+        return out.getvalue(), 1.0
+
+    monkeypatch.setattr(runs, "process", process)
 
 
-def bench(images_dir: Path, tmp_path: Path, module: str, *options: str) -> str:
-    command = [sys.executable, "-m", f"benchmarks.{module}", "--data_dir", str(images_dir), "--out", str(tmp_path)]
-    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=300, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_speed_times_the_programs_on_equal_work(images_dir: Path, tmp_path: Path) -> None:
-    out = bench(
-        images_dir, tmp_path, "speed", "--rows", "300", "--batch_sizes", "128", "--rounds", "1", "--epochs", "1"
-    )
+def test_speed_times_the_programs_on_equal_work(
+    images_dir: Path, tmp_path: Path, in_this_process: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--data_dir", str(images_dir), "--out", str(tmp_path / "out")]
+    assert speed.bench([*place, "--rows", "300", "--batch_sizes", "128", "--rounds", "1", "--epochs", "1"]) == 0
+    out = capsys.readouterr().out
     for program in ("(a) the lesson's loop", "(b) Lightning's idiom", "(c) bare math", "(d) train.py", "(e) train.py"):
         assert out.count(f"| {program}") == 1  # ratios, shares, start-up
     assert "matrix products alone" in out
-    assert {path.name for path in tmp_path.iterdir()} >= {"speed.md", "speed.json", "speed.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"speed.md", "speed.json", "speed.png"}
 
 
-def test_growth_measures_every_setting(images_dir: Path, tmp_path: Path) -> None:
-    out = bench(images_dir, tmp_path, "growth", "--batch_sizes", "4096", "--widths", "1", "--processes", "1")
-    assert out.count("| ×1 ") == 1
-    assert {path.name for path in tmp_path.iterdir()} >= {"growth.md", "growth.png"}
+def test_growth_measures_every_setting(
+    images_dir: Path,
+    tmp_path: Path,
+    in_this_process: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(growth, "WINDOW_IMAGES", 512)
+    place = ["--data_dir", str(images_dir), "--out", str(tmp_path / "out")]
+    assert growth.bench([*place, "--batch_sizes", "256", "--widths", "1", "--processes", "1"]) == 0
+    assert capsys.readouterr().out.count("| ×1 ") == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"growth.md", "growth.png"}
+
+
+def test_a_loop_is_timed_in_a_process_of_its_own(images_dir: Path, tmp_path: Path) -> None:
+    job = Job(runs.torchvision_layout(str(images_dir), str(tmp_path)), batch_size=128, rows=300)
+    done = runs.loop("textbook", job)
+    assert (done.updates, done.images) == (3, 300)
+    assert 0 < done.seconds < done.startup
+    assert done.peak_mib > 100
 
 
 def test_busy_times_each_way_to_wait_and_leaves_no_process_behind(

@@ -24,7 +24,7 @@ from first_gan.report.pictures import open_picture
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from first_gan.run.checkpoints import images_of
-from first_gan.scores import metrics
+from first_gan.scores import metrics, scoring
 from first_gan.scores.judge import shipped
 from first_gan.scores.scoring import Reference, all_scores, draw
 from first_gan.training import gradient_norm, move_average
@@ -175,7 +175,7 @@ def test_diversity_is_of_the_trained_weights_as_a_share_of_real_images(
 def test_evaluate_tells_the_trained_weights_from_their_average(
     trained_run: Path, images_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "sample_count", lambda *_: 300)
+    monkeypatch.setattr(scoring, "SAMPLES", 300)
     path = Path(shutil.copy(trained_run / run_folder.LAST, tmp_path / "copy.ckpt"))
     assert evaluate.main([str(path), "--data_dir", str(images_dir)]) == 0
     scores = json.loads((tmp_path / "copy.evaluation.json").read_text(encoding="utf-8"))["scores"]

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import pytest
 import torch
@@ -117,6 +118,14 @@ def test_a_run_that_still_goes_on_is_not_resumed(run: Run, small: list[str]) -> 
         code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
     assert code == 2
     assert "still being trained" in err
+
+
+def test_a_lock_that_outlives_its_run_for_a_moment_is_waited_for(run: Run, small: list[str]) -> None:
+    run(*small)
+    held = ExitStack()
+    run_folder.lock(FOLDER, held)
+    Timer(0.3, held.close).start()
+    assert run("--ckpt_path", "last", "--max_epochs", "3")[0] == 0
 
 
 class Bomb:

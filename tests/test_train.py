@@ -42,7 +42,7 @@ def steps(folder: Path, tag: str) -> list[int]:
     return [event.step for event in read(tag)]
 
 
-def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str]) -> None:
+def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_curves: None) -> None:
     code, out, err = run(*small, "--model.ema_decay", "0.9", "--enable_progress_bar", "true")
     assert (code, err) == (0, "")
     assert str(FOLDER) in out
@@ -66,6 +66,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str]) -> None
         *samples,
     }
     assert Image.open(FOLDER / "samples/epoch_0002.png").size == (242, 242)
+    assert Image.open(FOLDER / "curves.png").size == (960, 720)  # two panels
     config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
     assert (config["model"]["ema_decay"], config["data"]["train_rows"], config["max_epochs"]) == (0.9, 600, 2)
     assert f"torch {torch.__version__.split('+')[0]}" in (FOLDER / "config.yaml").read_text(encoding="utf-8")

@@ -54,9 +54,13 @@ class Curves(Callback):
 
 def rendered(rows: list[dict[str, float]]) -> bytes:
     """`draw` as a PNG file's content."""
-    buffer = io.BytesIO()
     with style.plain():
-        draw(rows).savefig(buffer, dpi=120)
+        return png(draw(rows))
+
+
+def png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=120)
     return buffer.getvalue()
 
 

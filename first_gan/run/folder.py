@@ -36,6 +36,7 @@ REPORT = "report.html"
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
 PARTS = ("checkpoints", "samples", "report")  # its folders
+GRACE = 1.0  # seconds that a killed run's lock may outlive it: a git that it had just started still has it
 LONGEST = 256 << 20  # bytes of metrics.csv
 WHOLE = re.compile(r"-?\d{1,15}", re.ASCII)
 SIGNATURE = "# A run of first-gan"  # how a run's config.yaml begins
@@ -220,7 +221,7 @@ def lock(folder: Path, held: ExitStack) -> None:
     if path.is_symlink():
         raise RunFolderError(f"{path} is a link, by which a file elsewhere would be emptied: remove it")
     try:
-        file_lock.acquire(timeout=0)
+        file_lock.acquire(timeout=GRACE)
     except Timeout:
         raise RunFolderError(f"{folder} is still being trained by another process") from None
     except OSError as error:

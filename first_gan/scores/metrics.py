@@ -98,8 +98,9 @@ def prdc(generated: Tensor, real: Tensor, k: int = NEIGHBOURS) -> PRDC:
     real_radii, generated_radii = _radii(real, k), _radii(generated, k)
     in_a_real_ball = torch.zeros(len(generated), dtype=torch.long, device=generated.device)
     recalled, covered = 0, 0
+    squares = _squares(generated)
     for rows, radii in zip(real.split(CHUNK), real_radii.split(CHUNK), strict=True):
-        distances = _squared_distances(rows, generated)
+        distances = _squared_distances(rows, generated, squares)
         inside = distances < radii[:, None]
         in_a_real_ball += inside.sum(0)
         covered += int(inside.any(1).sum())
@@ -185,24 +186,32 @@ def nearest(images: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
     return rows, best.sqrt()
 
 
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """(len(a), len(b)), by the dot products; rounding errors below 0 are cut off."""
-    return torch.addmm(b.square().sum(1), a, b.T, alpha=-2).add_(a.square().sum(1)[:, None]).clamp_min_(0)
+def _squared_distances(a: Tensor, b: Tensor, b_squares: Tensor | None = None) -> Tensor:
+    """(len(a), len(b)), by the dot products; rounding errors below 0 are cut off. `b_squares` are b's squared norms, if known."""
+    b_squares = _squares(b) if b_squares is None else b_squares
+    return torch.addmm(b_squares, a, b.T, alpha=-2).add_(_squares(a)[:, None]).clamp_min_(0)
+
+
+def _squares(points: Tensor) -> Tensor:
+    """Squared norms (N,)."""
+    return points.square().sum(1)
 
 
 def _radii(points: Tensor, k: int) -> Tensor:
     """Squared distance of each point to its k-th nearest neighbour, itself not counted."""
-    return torch.cat(
-        [_squared_distances(rows, points).topk(k + 1, largest=False).values[:, k] for rows in points.split(CHUNK)]
-    )
+    squares = _squares(points)
+    distances = (_squared_distances(rows, points, squares) for rows in points.split(CHUNK))
+    return torch.cat([each.topk(k + 1, largest=False).values[:, k] for each in distances])
 
 
 def _log_densities(points: Tensor, centres: Tensor, sigmas: Tensor) -> Tensor:
     """Log-densities (points, sigmas) of a mixture of Gaussians on the centres."""
 
+    squares = _squares(centres)
+
     def chunks() -> Iterator[Tensor]:
         for rows in points.split(CHUNK):
-            distances = _squared_distances(rows, centres)
+            distances = _squared_distances(rows, centres, squares)
             closest = distances.min(1, keepdim=True).values  # factored out of the sum: exp() does not underflow there
             excess = distances.sub_(closest)
             sums = [(excess / (-2 * sigma**2)).exp_().sum(1).log() for sigma in sigmas]
