@@ -169,6 +169,9 @@ def test_the_report_shows_faults_first_and_no_path(squares: Images, tmp_path: Pa
     assert "real-range" in page
     assert "Normalize([0.5], [0.5])" in page
     assert page.count('"epoch":') >= SHORT
+    assert "<h3>When the code is mended, try</h3>" in page
+    for words_of_a_run in ("Resume it", "no checkpoint", "all images", "<h2>The run</h2>"):
+        assert words_of_a_run not in page
     assert str(tmp_path) not in page
     assert str(ROOT) not in page
 

@@ -39,21 +39,23 @@ def write(page: str, path: Path) -> None:
     files.write(path, page.encode(errors="replace"))
 
 
-def report(run: Run, faults: Sequence[Any] = ()) -> str:
+def report(run: Run, faults: Sequence[Any] | None = None) -> str:
     """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options.
 
     Args:
         run: The run.
-        faults: What a doctor found in its code: `name`, `message`, `fix` and `update` of each.
+        faults: What the doctor found in the code of a loop that it watched: `name`, `message`, `fix` and `update` of each. None
+            for a run of this program.
     """
     frames, marks = _frames(run), _marks(run)
     return _render(
         "report.html",
         run=run,
-        faults=faults,
+        watched=faults is not None,
+        faults=faults or [],
         title=f"{run.name}: {run.diagnosis.verdict}",
         mood=MOODS.get(run.diagnosis.verdict, "bad"),
-        facts=_facts(run),
+        facts=_facts(run)[faults is not None :],  # whose data are not known
         frames=frames,
         real=_picture(run.folder / "samples/real.png", GRID_WIDTH),
         marks=marks,
