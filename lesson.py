@@ -10,7 +10,6 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor, nn
@@ -82,8 +81,8 @@ def mnist(folder: Path) -> Tensor:
     file = folder / "train-images-idx3-ubyte.gz"
     if not file.exists():
         return datasets.MNIST(folder, download=True).data[:, None] / 127.5 - 1
-    pixels = np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8, offset=16)  # 16 bytes say what it holds
-    return torch.tensor(pixels).view(-1, 1, 28, 28) / 127.5 - 1
+    content = torch.frombuffer(bytearray(gzip.decompress(file.read_bytes())), dtype=torch.uint8)
+    return content[16:].view(-1, 1, 28, 28) / 127.5 - 1  # 16 bytes say what it holds
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def seconds_per_update(gan: GAN, batch_size: int, device: str = "cpu", seconds: 
 def by_library(gan: GAN, batch_size: int, device: str = "cpu", seconds: float = 3.0) -> dict[str, float]:
     """`seconds_per_update` of each library that computes exactly here, by its name for a person."""
     times = {}
-    for library in (TORCH, ONEDNN) if device == "cpu" and matmul.is_exact() else (TORCH,):
+    for library in (TORCH, ONEDNN) if device == "cpu" and matmul.is_taken() and matmul.is_exact() else (TORCH,):
         with matmul.chosen(library):
             times[matmul.spelled(library)] = seconds_per_update(gan, batch_size, device, seconds)
     return times

@@ -37,12 +37,12 @@ def chosen(option: str) -> Iterator[str]:
         torch or onednn.
 
     Raises:
-        MatmulError: onednn is asked for where it is not exact, or not there.
+        MatmulError: onednn is asked for where it is not there, not taken or not exact.
     """
     library = option
     if option == "auto":
-        library = ONEDNN if is_faster() and is_exact() else TORCH
-    elif option == ONEDNN and not is_exact():
+        library = ONEDNN if is_taken() and is_faster() and is_exact() else TORCH
+    elif option == ONEDNN and not (is_taken() and is_exact()):
         raise MatmulError(f"matmul {ONEDNN}: {why_not()}; leave it out")
     if library == TORCH:
         yield library
@@ -53,7 +53,12 @@ def chosen(option: str) -> Iterator[str]:
 
 def is_faster() -> bool:
     """Whether this is a CPU where oneDNN was measured to be faster than MKL: AMD's with AVX-512."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX512" and vendor() == "AuthenticAMD"
+    return vendor() == "AuthenticAMD"
+
+
+def is_taken() -> bool:
+    """Whether torch takes oneDNN where it is permitted to: without AVX-512 it was seen to leave it alone."""
+    return settings() is not None and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def is_exact() -> bool:
@@ -113,6 +118,8 @@ def settings() -> Any:
 def why_not() -> str:
     if settings() is None:
         return f"torch {torch.__version__} has no oneDNN whose products can be chosen"
+    if not is_taken():
+        return "this CPU has no AVX-512, without which torch does not take it"
     return "on this CPU it rounds products to bf16, which --precision 32-true must not"
 
 
