@@ -1,6 +1,6 @@
 """Trains recipes over several seeds and scores them on the test set: `python -m benchmarks.quality`, some ten minutes.
 
-All of it, as in the README: `python -m benchmarks.quality --epochs 50 --seeds 5`. Runs that are done are kept, so it can be
+All of it, as in docs/quality.md: `python -m benchmarks.quality --epochs 50 --seeds 5`. Runs that are done are kept, so it can be
 broken off and taken up again. The lesson's runs also keep a moving average of G's weights, which changes nothing in their
 training: the lesson and lesson + EMA are the same runs, scored with and without it.
 """

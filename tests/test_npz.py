@@ -14,7 +14,7 @@ import torch
 from first_gan.data import DataError, ImageSet, npz
 from first_gan.data.npz import read_npz
 from first_gan.data.sources import DATASETS, cache_folder, read
-from tests.test_readme import README
+from tests.test_readme import DOCUMENTS
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (40, 3, 8, 8), np.uint8)
@@ -173,7 +173,7 @@ def test_an_array_that_is_larger_than_the_file_says_is_damaged() -> None:
 
 
 def test_emnists_files_become_an_npz_file_as_the_readme_says() -> None:
-    (code,) = (code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "emnist" in code)
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", DOCUMENTS, re.DOTALL) if "emnist" in code)
     with gzip.open("emnist-letters-train-images-idx3-ubyte.gz", "wb") as file:
         lying = np.broadcast_to(GRAY[:, :1, :1], (40, 28, 28)).copy()
         lying[:, 14:] = 0  # the upper half in the file is the left one of the image

@@ -118,7 +118,7 @@ def _way_of_idx(folder: Path) -> str:
     names = [path.name for path in listing(folder)]
     if found := next(filter(EMNIST.fullmatch, names), None):
         return (
-            f"{found} is EMNIST's, which is not among the datasets: to train on it, save it as an .npz file, as the README "
+            f"{found} is EMNIST's, which is not among the datasets: to train on it, save it as an .npz file, as docs/data.md "
             "shows under 'Your own images'"
         )
     if not any(map(role, names)):

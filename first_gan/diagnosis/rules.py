@@ -1,6 +1,6 @@
 """What can be wrong with a run: each rule looks for one thing in its history, the gravest first.
 
-Thresholds, in capitals, were set on the tuning halves of the labelled runs of benchmarks/diagnosis_suite.py; the README says how
+Thresholds, in capitals, were set on the tuning halves of the labelled runs of benchmarks/diagnosis_suite.py; docs/diagnosis.md says how
 the other halves came out.
 """
 

@@ -27,6 +27,8 @@ class Reals:
     batches: int = 0
     sums: Tensor = field(default_factory=lambda: torch.zeros(3, 1))  # of means, of their squares, of variances
     size: int = 0
+    last: Tensor | None = None  # means of the minibatch before
+    steps: float = 0.0  # sum of squared changes from one minibatch to the next
 
     def add(self, images: Tensor) -> None:
         low, high = images.aminmax()
@@ -37,16 +39,29 @@ class Reals:
         points = F.adaptive_avg_pool1d(flat[:, None], min(STRIP, flat.shape[1]))[:, 0].double()
         mean = points.mean(0)
         self.sums = self.sums + torch.stack([mean, mean.square(), points.var(0)])
-        self.size, self.batches = len(images), self.batches + 1
+        if self.last is not None:
+            self.steps += (mean - self.last).square().sum().item()
+        self.size, self.batches, self.last = len(images), self.batches + 1, mean
 
     @property
     def clumped(self) -> float:
         """How much more minibatches differ than random ones would, as a ratio of variances: 1 for random ones."""
         if self.batches < 2:
             return math.nan
-        means, squares, variances = self.sums / self.batches
-        between = (squares - means.square()).clamp_min(0).sum() * self.batches / (self.batches - 1)
-        return (self.size * between / variances.sum().clamp_min(1e-12)).item()
+        return self.size * self._between / max(self.sums[2].sum().item() / self.batches, 1e-12)
+
+    @property
+    def jumps(self) -> float:
+        """How much of what minibatches differ lies between neighbours: about 1 in any random order, near 0 in a sorted one."""
+        if self.batches < 2:
+            return math.nan
+        return self.steps / (self.batches - 1) / 2 / max(self._between, 1e-12)
+
+    @property
+    def _between(self) -> float:
+        """Variance of the minibatches' means."""
+        means, squares, _ = self.sums / self.batches
+        return ((squares - means.square()).clamp_min(0).sum() * self.batches / (self.batches - 1)).item()
 
 
 @dataclass(frozen=True)

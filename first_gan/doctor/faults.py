@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from first_gan.doctor.evidence import Evidence
-from first_gan.doctor.losses import LOGIT, STRAIGHT, Push, against, label_of, real_is_high, same_labels
+from first_gan.doctor.losses import APART, LOGIT, STRAIGHT, Push, against, label_of, real_is_high, same_labels
 
 NETWORKS = {"g": "generator", "d": "discriminator"}
 MIN_STEPS = 12  # of an optimizer, before it is judged
@@ -15,7 +15,10 @@ OFTEN = 0.7  # of the steps
 IN_TURN = 0.4  # of the steps this way, and as many that
 NEAR = 0.3  # to the label of real images: an output is pushed up
 TOO_BRIGHT = 0.05  # beyond what G can draw
-MIN_BATCHES, CLUMPED = 20, 3.0
+MIN_BATCHES, CLUMPED = 32, 3.0
+IN_ORDER = (
+    0.5  # of what minibatches differ, how much neighbours may: 1 where each is changed by itself, as by an augmentation
+)
 MAX_STEP = 0.1  # of the weights' size, in one step
 SAME_Z = 10  # updates on end
 TWICE = 0.5  # between the labels that a sigmoid of D's output is pushed to, where D ends in a sigmoid already
@@ -90,8 +93,8 @@ def trained_along(name: str) -> Callable[[Evidence], Found]:
         if len(seen.drives[name]) < MIN_STEPS:
             return None
         loss = seen.d_loss
-        real = label_of(list(seen.pushes["real"]), loss)
-        ways = [{up(each, loss, real) for each in step} for step in seen.drives[name]]
+        labels = label_of(seen.pushes["real"], loss), label_of(seen.pushes["fake"], loss)
+        ways = [{up(each, loss, *labels) for each in step} for step in seen.drives[name]]
         both = sum(len(each) > 1 for each in ways) / len(ways)
         in_turn = min(sum(each == {way} for each in ways) for way in (False, True)) / len(ways)
         if both > OFTEN or in_turn > IN_TURN:
@@ -106,11 +109,14 @@ def trained_along(name: str) -> Callable[[Evidence], Found]:
     return check
 
 
-def up(push: Push, loss: str, real: float) -> bool:
-    """Whether a push on D's output for generated images is to where real ones are put, by their label under D's loss."""
-    if not math.isnan(real) and loss in push.fits and push.fits[loss].off < STRAIGHT:
-        return abs(push.fits[loss].aim - real) < NEAR
-    return push.sign > 0
+def up(push: Push, loss: str, real: float, fake: float) -> bool:
+    """Whether a push on D's output for generated images is to where real ones are put, or beyond, by the labels of D's loss."""
+    if math.isnan(real) or loss not in push.fits or push.fits[loss].off >= STRAIGHT:
+        return push.sign > 0
+    aim = push.fits[loss].aim
+    if math.isnan(fake) or abs(real - fake) < APART:
+        return abs(aim - real) < NEAR
+    return (aim - fake) / (real - fake) > 1 - NEAR
 
 
 def accumulate(seen: Evidence) -> Found:
@@ -184,7 +190,7 @@ def noise_mismatch(seen: Evidence) -> Found:
 
 
 def unshuffled(seen: Evidence) -> Found:
-    if seen.reals.batches < MIN_BATCHES or not seen.reals.clumped > CLUMPED:
+    if seen.reals.batches < MIN_BATCHES or not (seen.reals.clumped > CLUMPED and seen.reals.jumps < IN_ORDER):
         return None
     what = f"minibatches of real images differ {seen.reals.clumped:.0f} times as much as random ones would: images come in an order"
     return what, "Shuffle: DataLoader(..., shuffle=True)"

@@ -141,12 +141,11 @@ class Watch:
             activations(images[0]) if self.on else [],
             self.on and partly_in_eval_mode(network),
         )
+        self.calls.append(call)  # also when it is not watched: D may see its images when watching has begun again
         if self.on or not torch.is_grad_enabled():
             self.on_draw(call)
-        if self.on:
-            self.calls.append(call)
-            if images[0].requires_grad:
-                images[0].register_hook(self._hook(lambda grad: self._taught(call)))
+        if self.on and images[0].requires_grad:
+            images[0].register_hook(self._hook(lambda grad: self._taught(call)))
 
     def _taught(self, call: Call) -> None:
         call.taught = call.taught or not torch.is_grad_enabled()
@@ -227,7 +226,6 @@ class Watch:
         """Turns watching on or off for the next update."""
         self.on = self.updates < ALWAYS or self.updates % EVERY < TOGETHER
         if not self.on:
-            self.calls.clear()
             self._pending = []
             for side in self.sides.values():
                 side.events.clear()
