@@ -1,7 +1,7 @@
 """How well the doctor finds faults in code: `python -m benchmarks.doctor_suite`, a few minutes.
 
 Each loop of benchmarks/doctor_cases is trained on 2,048 images of MNIST for 224 updates under the doctor's eyes. The half called
-`closed` was written by somebody else, and is to be opened once, when the detectors stand; it has not been yet.
+`closed` was written by somebody else, and opened once, when the detectors stood: docs/doctor.md has what came out.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from torch import nn
 from benchmarks.doctor_cases import Images
 from first_gan.doctor import Doctor, losses
 from first_gan.doctor.losses import LOGIT, OTHER, PROBABILITY, SQUARES
+from first_gan.doctor.matching import _alike as alike
 from tests.watched_loop import Loop, make_squares
 
 squares = pytest.fixture(scope="module")(make_squares)
@@ -141,3 +142,15 @@ def test_images_one_by_one_without_a_minibatch(squares: Images) -> None:
     assert doctor.failure is None
     assert doctor.faults == []
     assert doctor.updates == 20
+
+
+def test_noised_images_are_known_and_real_ones_are_not_taken_for_those_of_a_collapsed_generator(
+    squares: Images,
+) -> None:
+    """A few modes that all its images are mixed of: what real images have in common with them differs from row to row alike."""
+    torch.manual_seed(0)
+    real, modes = squares.scaled().flatten(1), squares.scaled()[:3].flatten(1)
+    for _ in range(200):
+        drawn = torch.rand(64, 3) @ modes
+        assert not alike(real[torch.randint(len(real), (64,))], drawn)
+        assert alike(drawn + 0.3 * torch.randn_like(drawn), drawn)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from first_gan.doctor.records import Call
 
-NOISE_SIGMA = 8.0  # standard deviations of chance by which images must be more like their own than like others'
+SURE = 5.5  # standard errors by which images must be more like their own than like the next
 ALIKE = 0.02  # correlation by which they must, at least
 NOISED = 3  # calls of G, the last ones, whose images are looked for under noise
 
@@ -42,10 +42,10 @@ def _equal(images: Tensor, drawn: Tensor) -> bool:
 
 def _alike(images: Tensor, drawn: Tensor) -> bool:
     """Whether images are more like the drawn ones in their own places than like those in the next, beyond chance: noise was added."""
-    if len(images) < 8:
+    if len(images) < 16:
         return False
     one, other = (each.flatten(1).float() for each in (images, drawn))
     one, other = ((each - each.mean(0)) for each in (one, other))
     one, other = (each / each.norm(dim=1, keepdim=True).clamp_min(1e-12) for each in (one, other))
-    own, next_ones = (one * other).sum(1).mean().item(), (one * other.roll(1, 0)).sum(1).mean().item()
-    return own - next_ones > max(ALIKE, NOISE_SIGMA / (one.numel() ** 0.5))
+    closer = (one * (other - other.roll(1, 0))).sum(1)
+    return closer.mean().item() > max(ALIKE, SURE * closer.std().item() / len(closer) ** 0.5)
