@@ -16,6 +16,7 @@ from first_gan import files
 from first_gan.callbacks.counting import GAN, samples, taken_for_real, trained_weights, updates_done
 from first_gan.callbacks.loggers import MetricsHistory, history_of
 from first_gan.callbacks.metrics import log
+from first_gan.callbacks.terminal import say
 from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.verdicts import VERDICTS, Diagnosis
 from first_gan.drawing.latent import latent_vectors
@@ -92,7 +93,10 @@ class HealthMonitor(Callback):
             before = self.diagnosis
             self._diagnose(trainer)
             if self.diagnosis is not None and (before is None or before.verdict != self.diagnosis.verdict):
-                print(f"Verdict after epoch {trainer.current_epoch + 1}: {self.diagnosis.headline()}", flush=True)
+                say(
+                    f"Verdict after epoch {trainer.current_epoch + 1}: {self.diagnosis.headline()}",
+                    self.diagnosis.verdict,
+                )
         if self.stop_on:
             held = self.diagnosis.verdict if self.diagnosis is not None and self.diagnosis.confidence != "low" else ""
             if (verdict := trainer.strategy.broadcast(held)) in self.stop_on:

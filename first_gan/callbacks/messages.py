@@ -1,5 +1,6 @@
 """What a person reads around the bar: what is about to be trained, where to look at the end, how to go on."""
 
+import re
 import time
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ENDED_EARLY
-from first_gan.diagnosis.verdicts import IMPROVING, TOO_EARLY
+from first_gan.callbacks.terminal import say
+from first_gan.diagnosis.verdicts import IMPROVING, TOO_EARLY, Diagnosis
 from first_gan.run.folder import BEST, LAST, REPORT, command, python_command, relative
 
 LESSON_EPOCHS = 50
@@ -91,13 +93,13 @@ class RunMessages(Callback):
         if not epoch_is_whole(trainer, gan):
             print(f"  Epoch {epochs} was cut short and is not in the checkpoint; resumed, it is trained again.")
         self.ending()
-        may_go_on = self.health.diagnosis is None or self.health.diagnosis.verdict in (IMPROVING, TOO_EARLY)
+        more = LESSON_EPOCHS if self.health.diagnosis is None else advised_epochs(self.health.diagnosis)
         if not (self.folder / LAST).is_file():
             print("No checkpoint: the first epoch was cut short.")
-        elif epochs < LESSON_EPOCHS and may_go_on:
-            longer = f"{resume_command(self.folder)} --max_epochs {LESSON_EPOCHS}"
+        elif epochs < more:
+            longer = f"{resume_command(self.folder)} --max_epochs {more}"
             longer += " --max_steps -1" if trainer.max_steps != -1 else ""
-            print(f"To train on to the lesson's {LESSON_EPOCHS} epochs:\n  {longer}")
+            print(f"To train on, to {more} epochs:\n  {longer}")
 
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and self.folder is not None and self._start and isinstance(exception, ENDED_EARLY):
@@ -109,7 +111,7 @@ class RunMessages(Callback):
         assert self.folder is not None
         folder, pictures = relative(self.folder), sorted(self.folder.glob("samples/epoch_*.png"))
         if self.health.diagnosis is not None:
-            print(self.health.diagnosis.text())
+            say(self.health.diagnosis.text(), self.health.diagnosis.verdict)
         if scores := self.quality.latest:
             print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f} ", end="")
             print(f"after epoch {self.quality.latest_epoch}")
@@ -121,6 +123,14 @@ class RunMessages(Callback):
             print(f"  report       {folder / REPORT} (open it in a browser)")
         tensorboard = python_command("-m", "tensorboard.main", "--logdir", folder.parent)
         print(f"  TensorBoard  {tensorboard}", flush=True)
+
+
+def advised_epochs(diagnosis: Diagnosis) -> int:
+    """How long a resumed run should be, by the diagnosis; 0 where it is not to be resumed."""
+    if diagnosis.verdict not in (IMPROVING, TOO_EARLY):
+        return 0
+    found = (re.fullmatch(r"--max_epochs (\d+)", each.option) for each in diagnosis.advice)
+    return next((int(match[1]) for match in found if match), LESSON_EPOCHS)
 
 
 def how_to_resume(folder: Path | None) -> str:

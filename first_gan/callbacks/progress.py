@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from first_gan.callbacks.counting import GAN
@@ -14,10 +14,11 @@ from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 
 REFRESH_S = 0.5  # a redraw takes milliseconds
+BAR_WIDTH = 10
 
 
 class TrainingProgress(ProgressBar):
-    """Shows epoch, updates, losses and time left; a line per epoch where there is no terminal that can redraw.
+    """Shows epoch, losses, score and time left, within 80 columns; a line for each epoch stays.
 
     Args:
         metrics: Whose latest means are shown.
@@ -44,16 +45,13 @@ class TrainingProgress(ProgressBar):
             return
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("updates"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            BarColumn(BAR_WIDTH),
+            TextColumn("{task.fields[done]} ETA"),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[measured]}"),
         )
         self.bar = Progress(*columns, console=self.console, auto_refresh=False)
-        self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, measured="")
+        self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, done="", measured="")
         self.bar.start()
         self._draw(trainer, gan)
 
@@ -67,11 +65,13 @@ class TrainingProgress(ProgressBar):
         self._epoch = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
+        if self._enabled and trainer.is_global_zero:
+            speed, scored = self.metrics.latest["train/images_per_second"], self.quality.latest_epoch
+            older = f" (epoch {scored})" if 0 < scored <= self._epoch else ""
+            line = f"{_epoch(trainer)}  {self._measured()}{older}  {speed:,.0f} images/s"
+            self.console.print(line, highlight=False)
         if self.bar is not None:
             self._draw(trainer, gan)
-        elif self._enabled and trainer.is_global_zero:
-            speed = self.metrics.latest["train/images_per_second"]
-            self.console.print(f"{_epoch(trainer)}  {self._measured()}  {speed:,.0f} images/s", highlight=False)
 
     def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
         self._stop()
@@ -81,17 +81,16 @@ class TrainingProgress(ProgressBar):
 
     def _draw(self, trainer: Trainer, gan: GAN) -> None:
         assert self.bar is not None
-        description = _epoch(trainer)
-        task = self.bar.task_ids[0]
-        self.bar.update(task, completed=gan.updates, description=description, measured=self._measured(), refresh=True)
+        (task,) = self.bar.tasks
+        done = f"{gan.updates:,} updates" if task.total is None else f"{gan.updates / max(1, task.total):.0%}"
+        shown: dict[str, Any] = {"description": _epoch(trainer), "done": done, "measured": self._measured()}
+        self.bar.update(task.id, completed=gan.updates, refresh=True, **shown)
         self._drawn = time.monotonic()
 
     def _measured(self) -> str:
         latest = self.metrics.latest | self.quality.latest
         shown = {"d_loss": ("train/d_loss", ".3f"), "g_loss": ("train/g_loss", ".3f"), "FCD": ("val/fcd", ".1f")}
-        texts = [f"{name} {latest[key]:{form}}" for name, (key, form) in shown.items() if key in latest]
-        scored = self.quality.latest_epoch
-        return " ".join(texts) + (f" (epoch {scored})" if 0 < scored <= self._epoch else "")
+        return " ".join(f"{name} {latest[key]:{form}}" for name, (key, form) in shown.items() if key in latest)
 
     def _stop(self) -> None:
         if self.bar is not None:
