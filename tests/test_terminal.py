@@ -5,8 +5,10 @@ import re
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 from first_gan.callbacks import progress
+from first_gan.callbacks import terminal as said
 from first_gan.callbacks.terminal import say, wrapped
 from tests.test_train import Run
 
@@ -56,14 +58,32 @@ def test_lines_are_broken_between_words_and_hang(width: int, lines: int) -> None
 @pytest.mark.parametrize(
     ("verdict", "colour"), [("improving", "32"), ("converged", "32"), ("too early to tell", "33"), ("stalled", "31")]
 )
-def test_the_verdict_has_its_colour(verdict: str, colour: str) -> None:
+def test_the_verdict_has_its_colour(
+    verdict: str, colour: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(said, "Console", terminal)
+    say(VERDICT.replace("mode collapse", verdict), verdict)
+    out = capsys.readouterr().out
+    assert f"\x1b[1;{colour}m{verdict}\x1b[0m" in out
+    assert max(len(line) for line in ANSI.sub("", out).splitlines()) <= 80
+
+
+def test_without_a_terminal_lines_are_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(said, "Console", lambda: Console(width=40))
+    say(f"{VERDICT}\n{ANSWER}", "mode collapse")
+    assert capsys.readouterr().out == f"{VERDICT}\n{ANSWER}\n"
+
+
+def test_a_verdict_does_not_run_into_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As rich's own print would, whose console knows nothing of the bar's."""
     console = terminal()
-    say(VERDICT.replace("mode collapse", verdict), verdict, console)
-    assert f"\x1b[1;{colour}m{verdict}\x1b[0m" in written(console)
-    assert max(len(line) for line in ANSI.sub("", written(console)).splitlines()) <= 80
-
-
-def test_without_a_terminal_lines_are_as_they_are() -> None:
-    file = io.StringIO()
-    say(f"{VERDICT}\n{ANSWER}", "mode collapse", Console(file=file, width=40))
-    assert file.getvalue() == f"{VERDICT}\n{ANSWER}\n"
+    monkeypatch.setattr(said, "Console", terminal)
+    with Progress(console=console, auto_refresh=False, redirect_stdout=True) as bar:
+        bar.add_task("Epoch 1/3", total=3)
+        bar.refresh()
+        say(VERDICT, "mode collapse")
+    lines = re.split(r"[\r\n]+", ANSI.sub("", written(console)))
+    assert any(line.startswith("Verdict: mode collapse") for line in lines)
+    assert not any("Epoch" in line and "Verdict" in line for line in lines)

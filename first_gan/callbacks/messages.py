@@ -63,13 +63,13 @@ class RunMessages(Callback):
         if self.init_from:
             print(f"Weights  at the start those of {relative(Path(self.init_from))}")
         products = f", products by {self.library}" if self.library else ""
-        print(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}{products}")
+        say(f"Training {epochs}, {batch}, on {trainer.strategy.root_device}, precision {trainer.precision}{products}")
         if floor := self.quality.floor:
             rows, every = data.images.validation, self.quality.every_n_epochs
             epochs = "each epoch" if every == 1 else f"every {every} epochs"
             held_out = ", held out" if data.train_rows <= rows.start else ", which it is trained on as well"
-            print(f"Quality  {self.quality.samples:,} images {epochs} against training rows {rows.start:,} to ", end="")
-            print(f"{rows.stop - 1:,}{held_out}")
+            rows_scored = f"training rows {rows.start:,} to {rows.stop - 1:,}{held_out}"
+            say(f"Quality  {self.quality.samples:,} images {epochs} against {rows_scored}")
             print(
                 f"         (real images reach FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f})"
             )

@@ -12,23 +12,24 @@ GAP = re.compile(r"(\s*\S.*?\s{2,})\S")  # up to a second column
 NARROW = 110  # columns below which a second one begins on a line of its own
 
 
-def say(text: str, verdict: str, console: Console | None = None) -> None:
-    """Prints lines that name a verdict.
+def say(text: str, verdict: str = "") -> None:
+    """Prints lines to stdout.
 
     Args:
         text: One line or several.
         verdict: Its first occurrence is coloured: green where all is well, yellow where it is too early to tell, else red.
-        console: Where to; None for stdout.
     """
-    console = console or Console()
+    console = Console()
     if not console.is_terminal:
-        print(text, flush=True, file=console.file)
+        print(text, flush=True)
         return
     shown = Text("\n".join(part for line in text.splitlines() for part in wrapped(line, console.width)))
     colour = "yellow" if verdict == TOO_EARLY else "green" if verdict in HEALTHY else "red"
-    if (start := shown.plain.find(verdict)) >= 0:
+    if verdict and (start := shown.plain.find(verdict)) >= 0:
         shown.stylize(f"bold {colour}", start, start + len(verdict))
-    console.print(shown, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(shown, soft_wrap=True)
+    print(captured.get(), end="", flush=True)  # not by the console: a bar that is drawn makes room for what is printed
 
 
 def wrapped(line: str, width: int) -> list[str]:
