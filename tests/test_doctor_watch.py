@@ -9,7 +9,9 @@ from torch import nn
 from benchmarks.doctor_cases import Images
 from first_gan.doctor import Doctor, losses
 from first_gan.doctor.losses import LOGIT, OTHER, PROBABILITY, SQUARES
+from first_gan.doctor.matching import LOOKS, SELDOM, Matcher
 from first_gan.doctor.matching import _alike as alike
+from first_gan.doctor.records import Call
 from tests.watched_loop import Loop, make_squares
 
 squares = pytest.fixture(scope="module")(make_squares)
@@ -154,3 +156,16 @@ def test_noised_images_are_known_and_real_ones_are_not_taken_for_those_of_a_coll
         drawn = torch.rand(64, 3) @ modes
         assert not alike(real[torch.randint(len(real), (64,))], drawn)
         assert alike(drawn + 0.3 * torch.randn_like(drawn), drawn)
+
+
+def test_augmented_images_are_known(squares: Images) -> None:
+    """Shifted and brightened as wholes, after Zhao et al. 2020; also where that begins late, but then not at once."""
+    drawn, real = squares.scaled()[:64], squares.scaled()[64:128]
+    call = Call(((), {}), None, drawn, [], False)
+    shifted = drawn.roll((2, -3), (2, 3)) * 0.8 + 0.1
+    assert Matcher().rows(shifted, [call]) == [(slice(0, 64), call)]
+    matcher, nothing = Matcher(), [(slice(0, 64), None)]
+    for _ in range(LOOKS):
+        assert matcher.rows(real, [call]) == nothing
+    late = [matcher.rows(shifted, [call]) != nothing for _ in range(SELDOM + 1)]
+    assert late == [False] * (SELDOM - 1) + [True] * 2

@@ -1,5 +1,6 @@
 """What a network's calls tell: its tensors, the activation that it ends in, layers that are in eval mode."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -71,3 +72,17 @@ def matrices(network: nn.Module) -> list[Tensor]:
     """The weights proper, without biases and what normalization has."""
     weights: list[Tensor] = list(network.parameters())
     return [each for each in weights if each.ndim >= 2] or weights
+
+
+def as_images(points: Tensor) -> Tensor | None:
+    """Images (N, C, H, W) of one or three channels; also from rows of pixels (N, C*H*W) that make squares; None of anything else."""
+    if points.ndim == 4 and points.shape[1] in (1, 3):
+        return points if min(points.shape[2:]) >= 8 else None
+    if points.ndim == 3:
+        return as_images(points[:, None])
+    if points.ndim == 2:
+        for channels in (1, 3):
+            side = math.isqrt(points.shape[1] // channels)
+            if side >= 8 and channels * side * side == points.shape[1]:
+                return points.unflatten(1, (channels, side, side))
+    return None

@@ -1,13 +1,12 @@
 """What a watched generator draws: always the same z, after each epoch, beside real images as D is shown them."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from first_gan.doctor.evidence import Evidence
-from first_gan.doctor.networks import tensors
+from first_gan.doctor.networks import as_images, tensors
 from first_gan.doctor.records import Call, Part
 from first_gan.drawing.pictures import to_pixels
 from first_gan.report.pictures import MOST_FRAMES, thinned
@@ -128,20 +127,6 @@ def scale_of(real: Tensor, bounds: tuple[float, float] | None) -> tuple[float, f
     if bounds is not None and low > bounds[0] - 0.05 and high < bounds[1] + 0.05:
         return bounds
     return low, max(high, low + 1e-6)
-
-
-def as_images(points: Tensor) -> Tensor | None:
-    """Images (N, C, H, W) of one or three channels; also from rows of pixels (N, C*H*W) that make squares; None of anything else."""
-    if points.ndim == 4 and points.shape[1] in (1, 3):
-        return points if min(points.shape[2:]) >= 8 else None
-    if points.ndim == 3:
-        return as_images(points[:, None])
-    if points.ndim == 2:
-        for channels in (1, 3):
-            side = math.isqrt(points.shape[1] // channels)
-            if side >= 8 and channels * side * side == points.shape[1]:
-                return points.unflatten(1, (channels, side, side))
-    return None
 
 
 def _rows(value: Any, count: int, rows: slice) -> Any:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from first_gan.doctor.matching import generated_rows
+from first_gan.doctor.matching import Matcher
 from first_gan.doctor.networks import activations, fingerprint, floats, matrices, partly_in_eval_mode, same
 from first_gan.doctor.records import Call, Event, Part, Step
 
@@ -77,6 +77,7 @@ class Watch:
         self.on_step, self.on_draw, self.on_failure = on_step, on_draw, on_failure
         self.paused, self.on, self.failed = False, True, False
         self.calls: deque[Call] = deque(maxlen=CALLS)
+        self.matcher = Matcher()
         self._pending: list[Part] = []
         self._reached = False  # whether this backward pass has reached weights
         self._handles: list[Any] = [
@@ -162,7 +163,7 @@ class Watch:
                 rows,
                 Part(call, images.detach()[rows], out.detach()[rows], partly_in_eval_mode(network), activations(out)),
             )
-            for rows, call in generated_rows(images.detach(), self.calls)
+            for rows, call in self.matcher.rows(images.detach(), self.calls)
         ]
         out.register_hook(self._hook(lambda grad: self._pushed(parts, grad)))
 
