@@ -8,7 +8,8 @@ from torch import nn
 
 from benchmarks.doctor_cases import Images
 from first_gan.doctor import Doctor, losses
-from first_gan.doctor.losses import LOGIT, OTHER, PROBABILITY, SQUARES
+from first_gan.doctor.faults import up
+from first_gan.doctor.losses import LOGIT, OTHER, PROBABILITY, SQUARES, Fit, Push
 from first_gan.doctor.matching import LOOKS, SELDOM, Matcher
 from first_gan.doctor.matching import _alike as alike
 from first_gan.doctor.records import Call
@@ -103,6 +104,9 @@ def test_a_relativistic_loss_pushes_beyond_the_label_and_not_both_ways(squares: 
     assert [fault.name for fault in doctor.faults] == []
     aims = [push.fits[LOGIT].aim for push in doctor.evidence.pushes["g"] if LOGIT in push.fits]
     assert max(aims) > 1.3
+    beyond, against = (Push(sign, {LOGIT: Fit(label, 1.0, 0.0)}) for sign, label in ((1, 5.0), (-1, 0.1)))
+    assert [up(push, LOGIT, 1.0, 0.0) for push in (beyond, against)] == [True, False]
+    assert [up(push, LOGIT, 0.0, 1.0) for push in (beyond, against)] == [False, True]  # labels the other way round
 
 
 @pytest.mark.parametrize("label", [0.0, 0.1, 0.9, 1.0])
@@ -162,7 +166,7 @@ def test_augmented_images_are_known(squares: Images) -> None:
     """Shifted and brightened as wholes, after Zhao et al. 2020; also where that begins late, but then not at once."""
     drawn, real = squares.scaled()[:64], squares.scaled()[64:128]
     call = Call(((), {}), None, drawn, [], False)
-    shifted = drawn.roll((2, -3), (2, 3)) * 0.8 + 0.1
+    shifted = drawn.roll((7, 9), (2, 3)) * 0.8 + 0.1
     assert Matcher().rows(shifted, [call]) == [(slice(0, 64), call)]
     matcher, nothing = Matcher(), [(slice(0, 64), None)]
     for _ in range(LOOKS):

@@ -51,6 +51,7 @@ def test_lines_are_broken_between_words_and_hang(width: int, lines: int) -> None
     found = wrapped(ANSWER, width)
     assert len(found) == lines
     assert max(map(len, found)) <= width
+    assert (found[0] == "  Is G improving?") == (width == 80)
     assert " ".join(" ".join(found).split()) == " ".join(ANSWER.split())
     assert all(line.startswith("      ") for line in found[1:])
 
