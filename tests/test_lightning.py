@@ -20,6 +20,7 @@ from datamodule import MNISTDataModule
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.data import TRAIN_IMAGES, scaled
 from first_gan.data.loader import EpochOrder, MinibatchLoader
+from first_gan.scores import scoring
 from first_gan.scores.judge import shipped
 from gan_module import GAN, Discriminator, Generator
 
@@ -256,7 +257,7 @@ def test_a_plain_trainers_checkpoint_is_drawn_from_scored_and_loaded(
     trainer.fit(gan, datamodule=data)
     path = next(tmp_path.rglob("*.ckpt"))
     generate_from(path)
-    monkeypatch.setattr(evaluate, "sample_count", lambda *_: 300)
+    monkeypatch.setattr(scoring, "SAMPLES", 300)
     assert evaluate.main([str(path)]) == 0
     loaded = GAN.load_from_checkpoint(path)
     z = torch.randn(4, 100)

@@ -4,15 +4,17 @@ import argparse
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.attacks.kinds import FAULTS, INPUTS, Counts, attack
+from tests.attacks.kinds import FAULTS, INPUTS, Counts, attack, undrawn_curves
 
 
 def main(argv: Sequence[str]) -> int:
@@ -20,6 +22,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Attacks every command with bad inputs and faults.")
     parser.add_argument("names", nargs="*", help=f"which: {', '.join([*INPUTS, *FAULTS])}; all by default")
     parser.add_argument("--share", type=float, default=1.0, help="of the tries, 0 to 1")
+    parser.add_argument("--undrawn_curves", action="store_true", help="curves.png is one pixel, which is quicker")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     options = parser.parse_args(argv)
     wanted = {name: count for name, count in (FAULTS | INPUTS).items() if not options.names or name in options.names}
@@ -30,10 +33,16 @@ def main(argv: Sequence[str]) -> int:
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn()
     with (
-        ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool,
+        tempfile.TemporaryDirectory() as trained,
+        ProcessPoolExecutor(
+            options.jobs, multiprocessing.get_context("spawn"), undrawn_curves if options.undrawn_curves else None
+        ) as pool,
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
-        jobs = [pool.submit(attack, name, max(1, round(count * options.share))) for name, count in wanted.items()]
+        place = Path(trained)
+        jobs = [
+            pool.submit(attack, name, max(1, round(count * options.share)), place) for name, count in wanted.items()
+        ]
         for job in bar.track(jobs, description="attacking"):
             _, made, broken, _ = job.result()
             for kind, count in made.items():

@@ -76,24 +76,31 @@ class Rig:
 
     Args:
         root: A temporary folder.
+        trained: Where the finished run is, or is left for those that follow; None trains one for this rig alone.
         failures: What broke a promise, by kind.
         tries: How many were made, by kind.
     """
 
     root: Path
+    trained: Path | None = None
     tries: dict[str, int] = field(default_factory=dict)
     failures: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.template, self.precious = self.root / "template", self.root / "precious"
-        self.template.mkdir()
         self.precious.mkdir()
         (self.precious / "notes.txt").write_text("mine", encoding="utf-8")
+        if self.trained is not None and self.trained.is_dir():
+            shutil.copytree(self.trained, self.template)
+            return
+        self.template.mkdir()
         images = np.random.default_rng(0).integers(0, 256, (100, 8, 8), np.uint8)
         np.savez(self.template / "images.npz", images=images)
         done = call("train", setting(), self.template)
         if done.code != OK:
             raise RuntimeError(f"the run that is attacked did not work: {done}")
+        if self.trained is not None:
+            shutil.copytree(self.template, self.trained)
 
     @contextmanager
     def place(self) -> Iterator[Path]:
