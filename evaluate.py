@@ -26,7 +26,7 @@ from first_gan.data.sources import cache_folder
 from first_gan.run import cli
 from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, Steps, UserError, expand
-from first_gan.run.folder import RunFolderError
+from first_gan.run.folder import RunFolderError, checkpoint_of
 from first_gan.scores.judge import JudgeError, judge_of
 from first_gan.scores.scoring import Reference, all_scores, draw, floor_scores, sample_count
 
@@ -61,8 +61,8 @@ def evaluate(argv: Sequence[str]) -> int:
         UserError: Bad input; nothing was written.
     """
     options = parse(argv)
-    path = expand(options.checkpoint)
     try:
+        path = checkpoint_of(str(expand(options.checkpoint)))
         checkpoint = load_checkpoint(path)
         gan = load_gan(path, checkpoint, HERE)
         data, dataset, place = images_of(path, checkpoint, options.data_dir)
@@ -126,7 +126,11 @@ TITLES = {"raw": "trained", "ema": "moving average", "floor": "real images"}
 
 def parse(argv: Sequence[str]) -> Namespace:
     parser = Parser(prog="evaluate.py", description="Scores a checkpoint's generator against the test set.")
-    parser.add_argument("checkpoint", type=str, help="a checkpoint of train.py")
+    parser.add_argument(
+        "checkpoint",
+        type=str,
+        help="a checkpoint of train.py, its run folder (the best epoch's), or last: the newest run",
+    )
     parser.add_argument("--data_dir", type=str | None, help="where the images (folder or .npz file) are, if they moved")
     parser.add_argument("--seed", type=int, default=0, help="decides the latent vectors; 0 or more")
     options = parser.parse_args(list(argv))

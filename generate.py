@@ -30,7 +30,7 @@ from first_gan.report.pictures import MOST_FRAMES
 from first_gan.run import cli
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
-from first_gan.run.folder import ROOT, RunFolderError, python_command
+from first_gan.run.folder import ROOT, RunFolderError, checkpoint_of, python_command
 from first_gan.sampling import Trained
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
 
@@ -104,7 +104,12 @@ def parse(argv: Sequence[str]) -> Namespace:
     """Reads the arguments; those that were not given are None."""
     parser = Parser(prog="generate.py", description="Draws from a trained generator.")
     add = parser.add_argument
-    add("checkpoint", type=str | None, nargs="?", help="a checkpoint of train.py")
+    add(
+        "checkpoint",
+        type=str | None,
+        nargs="?",
+        help="a checkpoint of train.py, its run folder (the best epoch's), or last: the newest run",
+    )
     add("--num", type=int | None, help="how many images (64), or walks (16)")
     add("--seed", type=int | None, help="decides the latent vectors; 0 or more (0)")
     add(
@@ -219,7 +224,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> str:
     """Draws or exports from the checkpoint; returns what to say of it."""
     steps.now("loading")
-    path = expand(options.checkpoint)
+    path = checkpoint_of(str(expand(options.checkpoint)))
     checkpoint = load_checkpoint(path)
     gan = load_gan(path, checkpoint, HERE)
     network = weights_of(gan, options.weights)

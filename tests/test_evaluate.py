@@ -1,6 +1,7 @@
 """evaluate.py: what it prints and writes, and what it refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from PIL import Image
 
 import evaluate
+import generate
 from first_gan.run import checkpoints
-from first_gan.run.folder import SIGNATURE
+from first_gan.run.folder import SIGNATURE, checkpoint_of
 from first_gan.scores import judge as judges
 from first_gan.scores import scoring
 from tests.test_readme import README
@@ -80,6 +82,21 @@ def test_a_broken_config_is_as_good_as_none(config: str, found: str, tmp_path: P
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     (tmp_path / "run/config.yaml").write_text(f"{SIGNATURE}\n{config}\n", encoding="utf-8")
     assert checkpoints.data_dir_of_run(tmp_path / "run/checkpoints/last.ckpt") == found
+
+
+@pytest.mark.parametrize("name", ["last", str(FOLDER), str(CHECKPOINT)])
+def test_a_run_and_the_newest_one_are_as_good_as_a_checkpoint(name: str, trained_run: Path) -> None:
+    shutil.copytree(trained_run, FOLDER)
+    assert checkpoint_of(name) == (CHECKPOINT if name == str(CHECKPOINT) else CHECKPOINT.with_name("best.ckpt"))
+    assert generate.main([name, "--num", "4"]) == 0
+    assert Path("samples.png").is_file()
+    CHECKPOINT.with_name("best.ckpt").unlink()
+    assert checkpoint_of(name) == CHECKPOINT
+
+
+def test_last_without_a_run_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(["last"]) == 2
+    assert "last: no run in lightning_logs has a last.ckpt yet" in capsys.readouterr().err
 
 
 def test_images_that_moved_are_asked_for_and_a_missing_folder_writes_nothing(

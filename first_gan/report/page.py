@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, 
 
 HERE = Path(__file__).parent
 WALK_COLUMNS = 8
+PLACE = re.compile(
+    r"(?<![\w.…])(?:[A-Za-z]:|~[\w.-]*)?[/\\](?:[^/\\\n'\":,]+[/\\])+(?=[^/\\\n'\":,])"
+)  # up to a path's last name
 # Pixels that pictures have at most; beyond, a page shows them smaller anyway.
 SHOWN_WIDTH = 484  # of a grid, in page.css; a smaller one is shown with its pixels
 GRID_WIDTH, WALK_WIDTH, PAIR_WIDTH = 640, 720, 90
@@ -100,6 +104,11 @@ def comparison(runs: Sequence[Run]) -> str:
     )
 
 
+def without_places(text: str) -> str:
+    """Without the folders of absolute paths: a page is made to be sent, and whose machine it comes from is nobody's business."""
+    return PLACE.sub("…/", text)
+
+
 def distinguished(folders: Sequence[Path]) -> list[str]:
     """Names for run folders: of their paths the parts between what all begin with and what all end with."""
     paths = [folder.absolute().parts for folder in folders]
@@ -118,6 +127,7 @@ def _render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["digits"] = digits
+    environment.filters["without_places"] = without_places
     environment.filters["pixels"] = lambda picture: "pixels" if picture["width"] <= SHOWN_WIDTH else ""
     assets = {
         name: Markup(

@@ -151,8 +151,26 @@ def find_checkpoint(ckpt_path: str, root: Path) -> Path | None:
     if ckpt_path == "auto":
         return None
     raise RunFolderError(
-        f"--ckpt_path last: no run in {root / LOGS} has a {LAST.name} yet, so there is nothing to resume"
+        f"{ckpt_path}: no run in {root / LOGS} has a {LAST.name} yet, so there is nothing to resume or to draw from"
     )
+
+
+def checkpoint_of(name: str) -> Path:
+    """The checkpoint to draw from or to score: as named, or a run folder's best one, or `last`: that of the newest run.
+
+    Raises:
+        RunFolderError: `last` is named, and there is no run.
+    """
+    folder = Path(name)
+    if name == "last" and not folder.exists():
+        latest = find_checkpoint("last", Path())
+        assert latest is not None
+        folder = latest.parents[1]
+    with suppress(OSError):
+        for found in (folder / BEST, folder / LAST):
+            if found.is_file():
+                return found
+    return folder
 
 
 def no_checkpoint(path: Path) -> RunFolderError:
