@@ -17,7 +17,7 @@ from first_gan.run import checkpoints
 from first_gan.run.folder import SIGNATURE, checkpoint_of
 from first_gan.scores import judge as judges
 from first_gan.scores import scoring
-from tests.test_readme import README
+from tests.test_readme import DOCUMENTS
 from tests.test_train import FOLDER
 
 Run = Callable[..., tuple[int, str, str]]
@@ -35,7 +35,7 @@ def test_a_checkpoint_is_scored_raw_averaged_and_beside_the_floor(
     monkeypatch.setattr(scoring, "SAMPLES", 2000)
     monkeypatch.setenv("COLUMNS", "120")
     run(*small, "--model.ema_decay", "0.9")
-    assert f"python evaluate.py {CHECKPOINT}" in README  # what is run here
+    assert "python evaluate.py lightning_logs/version_0/checkpoints/last.ckpt" in DOCUMENTS  # what is run here
     assert evaluate.main([str(CHECKPOINT)]) == 0
     out, err = capsys.readouterr()
     assert err.strip() == ""
