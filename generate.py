@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse import Namespace
+from PIL.Image import Image
 from torch import nn
 
 from first_gan.data import DataError
@@ -24,7 +25,7 @@ from first_gan.data.sources import cache_folder
 from first_gan.drawing import export as exporting
 from first_gan.drawing.images import draw_pixels, images_in, save, written
 from first_gan.drawing.latent import STEPS, anchors, closed_walk, draw, latent_vectors, slerp
-from first_gan.drawing.pictures import gif, grid, png
+from first_gan.drawing.pictures import FILM_ACROSS, enlarged, gif, grid, png
 from first_gan.report import film
 from first_gan.report.pictures import MOST_FRAMES
 from first_gan.run import cli
@@ -87,7 +88,7 @@ def generate(argv: Sequence[str]) -> int:
         with Steps() as steps:
             if mode == "evolution":
                 steps.now("making the film")
-                said = written(out, gif(*film.evolution(expand(options.evolution), options.frames)))
+                said = written(out, large_film(*film.evolution(expand(options.evolution), options.frames)))
             else:
                 said = from_checkpoint(options, mode, out, steps)
     except (RunFolderError, DataError, JudgeError) as error:
@@ -272,10 +273,14 @@ def interpolate(network: nn.Module, latent_dim: int, options: Namespace, out: Pa
     if out.suffix.lower() == ".png":
         z = torch.stack([slerp(start, end, step / (STEPS - 1)) for step in range(STEPS)], dim=1)
         pixels = draw_pixels(network, z.flatten(0, 1), options.batch_size, steps)
-        return written(out, png(grid(pixels, columns=STEPS)))
+        return written(out, png(enlarged(grid(pixels, columns=STEPS))))
     pixels = draw_pixels(network, closed_walk(ends).flatten(0, 1), options.batch_size, steps)
     steps.now("making the film")
-    return written(out, gif([grid(part) for part in pixels.split(options.num)], WALK_MS))
+    return written(out, large_film([grid(part) for part in pixels.split(options.num)], WALK_MS))
+
+
+def large_film(frames: Sequence[Image], milliseconds: int | Sequence[int]) -> bytes:
+    return gif([enlarged(frame, FILM_ACROSS) for frame in frames], milliseconds)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,18 @@ def tiles(picture: Image.Image, padding: int = 2) -> np.ndarray:
     return pixels.reshape(rows, side, columns, side)[:, :28, :, :28].transpose(0, 2, 1, 3).reshape(-1, 28, 28)
 
 
+def native(picture: Image.Image, times: int) -> Image.Image:
+    """As it was before each pixel became a square of so many."""
+    pixels = np.asarray(picture.convert("L"))
+    small = pixels[::times, ::times]
+    assert np.array_equal(small.repeat(times, 0).repeat(times, 1), pixels)
+    return Image.fromarray(small)
+
+
 def test_the_default_is_the_runs_own_grid(checkpoint: str, trained_run: Path, capsys: Capture) -> None:
     assert generate.main([checkpoint]) == 0
     assert capsys.readouterr() == ("written 64 images to samples.png\n", "")
-    drawn, of_run = Image.open("samples.png"), Image.open(trained_run / "samples/epoch_0002.png")
+    drawn, of_run = native(Image.open("samples.png"), 3), Image.open(trained_run / "samples/epoch_0002.png")
     assert drawn.size == of_run.size
     difference = np.abs(np.asarray(drawn, dtype=int) - np.asarray(of_run.convert("L"), dtype=int))
     assert difference.max() <= 1  # that one was drawn in float32
@@ -73,7 +81,7 @@ def test_all_formats_hold_the_same_images(checkpoint: str, capsys: Capture) -> N
     images = array(checkpoint, "--num", "12")
     for out in ("grid.png", "images.pt", "folder"):
         assert generate.main([checkpoint, "--num", "12", "--out", out]) == 0
-    assert np.array_equal(tiles(Image.open("grid.png")), images)
+    assert np.array_equal(tiles(native(Image.open("grid.png"), 4)), images)
     assert np.array_equal(torch.load("images.pt", weights_only=True).numpy()[:, 0], images)
     files = sorted(Path("folder").iterdir())
     assert [file.name for file in files] == [f"image_{number:06d}.png" for number in range(12)]
@@ -105,13 +113,13 @@ def test_walks_as_a_film_and_as_a_strip(checkpoint: str) -> None:
     for out in ("walk.gif", "walk.png"):
         assert generate.main([checkpoint, "--interpolate", "--num", "4", "--out", out]) == 0
     film = Image.open("walk.gif")
-    assert (film.n_frames, film.size, film.info["loop"]) == (sampling.ANCHORS * STEPS, (62, 62), 0)
+    assert (film.n_frames, film.size, film.info["loop"]) == (sampling.ANCHORS * STEPS, (248, 248), 0)
     ends = array(checkpoint, "--num", "16").reshape(4, 4, 28, 28)  # of each walk its anchors
-    frames = [tiles(frame) for frame in ImageSequence.Iterator(film)]
+    frames = [tiles(native(frame, 4)) for frame in ImageSequence.Iterator(film)]
     for anchor in (0, 1):
         shown = frames[anchor * STEPS].astype(int)
         assert np.abs(shown - ends[:, anchor]).max() <= 5  # of 32 grays
-    strip = tiles(Image.open("walk.png")).reshape(4, STEPS, 28, 28)
+    strip = tiles(native(Image.open("walk.png"), 2)).reshape(4, STEPS, 28, 28)
     assert np.array_equal(strip[:, 0], ends[:, 0])
     assert np.array_equal(strip[:, -1], ends[:, 1])
     moves = np.abs(np.diff(strip.astype(int), axis=1)).mean(axis=(0, 2, 3))
@@ -123,12 +131,12 @@ def test_an_evolution_shows_the_grids_with_their_epochs(trained_run: Path) -> No
     film = Image.open("evolution.gif")
     assert film.n_frames == 3
     grid = Image.open(trained_run / "samples/epoch_0002.png")
-    assert film.size == (grid.width, grid.height + 20)
+    assert film.size == (2 * grid.width, 2 * (grid.height + 20))
     film.seek(2)
-    shown = np.asarray(film.convert("L"), dtype=int)
+    shown = np.asarray(native(film, 2), dtype=int)
     assert np.abs(shown[: grid.height] - np.asarray(grid.convert("L"))).max() <= 5
     captions = [
-        np.asarray(frame.convert("L"))[grid.height :].tobytes()
+        np.asarray(native(frame, 2))[grid.height :].tobytes()
         for frame in ImageSequence.Iterator(Image.open("evolution.gif"))
     ]
     assert len(set(captions)) == 3
@@ -154,7 +162,7 @@ def test_nothing_is_overwritten_unasked(checkpoint: str, trained_run: Path, caps
     kept = ("samples.png", "walk.gif", "a.npz", "g.pt2", "folder/image_000000.png")
     assert {Path(out).read_text(encoding="utf-8") for out in kept} == {"precious"}
     assert generate.main([checkpoint, "--overwrite"]) == 0
-    assert Image.open("samples.png").size == (242, 242)
+    assert Image.open("samples.png").size == (3 * 242, 3 * 242)
     Path("folder/mine.txt").write_text("mine", encoding="utf-8")
     for number in (20, 5):
         assert generate.main([checkpoint, "--num", str(number), "--out", "folder", "--overwrite"]) == 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from first_gan import files
 from first_gan.drawing.latent import draw
-from first_gan.drawing.pictures import grid, picture, png, to_pixels
+from first_gan.drawing.pictures import enlarged, grid, picture, png, to_pixels
 from first_gan.run.cli import Steps
 from first_gan.run.folder import relative
 
@@ -36,7 +36,7 @@ def save(pixels: Tensor, out: Path, steps: Steps) -> str:
     elif suffix == ".pt":
         torch.save(pixels, buffer)
     else:
-        buffer.write(png(grid(pixels)))
+        buffer.write(png(enlarged(grid(pixels))))
     return written(out, buffer.getvalue(), f"{len(pixels):,} images ")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 GRAYS = 32  # levels of a gray film: half the bytes of 256, and hardly to be seen
 COLORS = 256  # of a color film, chosen from `PALETTE_FRAMES` of its frames, each looked at `PALETTE_SIDE` pixels large
 PALETTE_FRAMES, PALETTE_SIDE = 16, 256
+GRID_ACROSS, FILM_ACROSS, LARGEST = 730, 490, 4  # pixels that pictures and films are enlarged to, at most so many times
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -36,6 +37,12 @@ def grid(pixels: Tensor, columns: int | None = None, padding: int = 2) -> Image.
         top, left = number // columns * down + padding, number % columns * across + padding
         whole[:, top : top + height, left : left + width] = image
     return picture(whole)
+
+
+def enlarged(picture: Image.Image, across: int = GRID_ACROSS) -> Image.Image:
+    """The same with squares for pixels, as many times larger as it can be within `across` pixels: else it is a stamp on a screen."""
+    factor = max(1, min(LARGEST, across // picture.width))
+    return picture.resize((factor * picture.width, factor * picture.height), Image.Resampling.NEAREST)
 
 
 def stacked(rows: Sequence[Tensor]) -> Image.Image:
