@@ -26,7 +26,8 @@ from first_gan.data.sources import cache_folder
 from first_gan.run import cli
 from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, Steps, UserError, expand
-from first_gan.run.folder import RunFolderError, checkpoint_of
+from first_gan.run.finding import checkpoint_of
+from first_gan.run.folder import RunFolderError
 from first_gan.scores.judge import JudgeError, judge_of
 from first_gan.scores.scoring import Reference, all_scores, draw, floor_scores, sample_count
 

@@ -31,7 +31,8 @@ from first_gan.report.pictures import MOST_FRAMES
 from first_gan.run import cli
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
-from first_gan.run.folder import ROOT, RunFolderError, checkpoint_of, python_command
+from first_gan.run.finding import checkpoint_of
+from first_gan.run.folder import ROOT, RunFolderError, python_command
 from first_gan.sampling import Trained
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
 

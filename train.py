@@ -90,6 +90,8 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
     try:
         start = starting.read(parser, argv, HERE, held if is_rank_zero else None)
         options, checkpoint, folder = start.options, start.resumed, start.folder
+        root = expand(options.default_root_dir)
+        run_folder.check_name(options.name, root)
         gan, data, quality, health = build_parts(options)
         if start.path is not None and start.weights is not None:
             starting.load_weights(gan, start.path, start.weights)
@@ -124,9 +126,10 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             judged(quality, data, may_train=not options.fast_dev_run)
             health.real, health.held_out = data.train_images, data.held_out_images
         if is_rank_zero and not options.fast_dev_run:
+            name, options.name = options.name, None
             options.ckpt_path = options.max_time = None  # of this process, not of the run
             config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer, library)
-            folder = run_folder.open_run(folder, expand(options.default_root_dir), config, device, held)
+            folder = run_folder.open_run(folder, root, config, device, held, name)
     except MatmulError as error:
         raise UserError(f"--{error}") from error
     except JudgeError as error:

@@ -14,7 +14,8 @@ from PIL import Image
 import evaluate
 import generate
 from first_gan.run import checkpoints
-from first_gan.run.folder import SIGNATURE, checkpoint_of
+from first_gan.run.finding import checkpoint_of
+from first_gan.run.folder import SIGNATURE
 from first_gan.scores import judge as judges
 from first_gan.scores import scoring
 from tests.test_readme import DOCUMENTS

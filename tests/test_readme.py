@@ -85,9 +85,9 @@ DRAWING = [
 
 @pytest.mark.parametrize("argv", DRAWING, ids=" ".join)
 def test_every_command_that_draws_or_reports_works(argv: list[str], trained_run: Path, tmp_path: Path) -> None:
-    for number in (0, 1):
-        shutil.copytree(trained_run, tmp_path / f"lightning_logs/version_{number}")
-        (tmp_path / f"lightning_logs/version_{number}/report.html").unlink()
+    for name in ("version_0", "version_1", "broken"):
+        shutil.copytree(trained_run, tmp_path / "lightning_logs" / name)
+        (tmp_path / "lightning_logs" / name / "report.html").unlink()
     if argv[0] == "-m":
         assert reporting_main(argv[2:]) == 0
         alone = len(argv) == 3

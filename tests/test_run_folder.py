@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from first_gan.run import checkpoints
+from first_gan.run import checkpoints, finding
 from first_gan.run import folder as run_folder
 from gan_module import GAN
 from tests.test_train import FOLDER, Run, steps, weights
@@ -33,9 +33,9 @@ def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) 
     run(*small)
     run(*small)
     Path("lightning_logs/version_10").mkdir()
-    assert run_folder.find_checkpoint("last", Path()) == Path("lightning_logs/version_1/checkpoints/last.ckpt")
+    assert finding.find_checkpoint("last", Path()) == Path("lightning_logs/version_1/checkpoints/last.ckpt")
     shutil.rmtree("lightning_logs/version_1/checkpoints")
-    assert run_folder.find_checkpoint("last", Path()) == FOLDER / "checkpoints/last.ckpt"
+    assert finding.find_checkpoint("last", Path()) == FOLDER / "checkpoints/last.ckpt"
 
 
 def test_last_is_looked_for_where_a_typed_config_says(run: Run, small: list[str]) -> None:

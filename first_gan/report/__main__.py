@@ -8,6 +8,7 @@ from first_gan.report import page
 from first_gan.report.run import Run
 from first_gan.run import cli
 from first_gan.run.cli import Parser, UserError, expand
+from first_gan.run.finding import run_called
 from first_gan.run.folder import REPORT, RunFolderError, relative
 
 
@@ -25,11 +26,13 @@ def write(argv: Sequence[str]) -> int:
     parser = Parser(
         prog="python -m first_gan.report", description="Writes a run's report, or a comparison of several runs."
     )
-    parser.add_argument("runs", nargs="+", type=str, help="run folders; of one, report.html is written into it")
+    parser.add_argument(
+        "runs", nargs="+", type=str, help="run folders, their names, or last; of one, report.html is written into it"
+    )
     parser.add_argument("--out", type=str | None, help="the file; by default that, or of several runs comparison.html")
     parser.add_argument("--overwrite", action="store_true", help="--out may replace a file that is there")
     options = parser.parse_args(list(argv))
-    folders = [expand(folder) for folder in options.runs]
+    folders = [run_called(str(expand(folder))) for folder in options.runs]
     own = len(folders) == 1 and options.out is None
     out = folders[0] / REPORT if own else expand(options.out, "comparison.html")
     try:

@@ -13,7 +13,8 @@ from first_gan import tensors
 from first_gan.data import FOLDERS, DataError, ImageSet, sources
 from first_gan.networks import NetworkError
 from first_gan.run.cli import expand, shout
-from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, no_checkpoint, read_config
+from first_gan.run.finding import no_checkpoint
+from first_gan.run.folder import CONFIG, LAST, RunFolderError, folder_of, read_config
 from first_gan.run.names import CONTENTS, LIBRARY
 from first_gan.sampling import Trained
 from first_gan.scores.doubt import doubt

@@ -33,6 +33,8 @@ METRICS = "metrics.csv"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 REPORT = "report.html"
+FIRST_GRID = Path("samples", "epoch_0000.png")  # drawn as a run begins
+NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,99}", re.ASCII)  # of a run
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
 PARTS = ("checkpoints", "samples", "report")  # its folders
@@ -46,16 +48,35 @@ class RunFolderError(Exception):
     """A run folder or checkpoint cannot be used; the message is for the person who named it."""
 
 
-def claim(root: Path) -> Path:
-    """Makes the next free `version_N` under `root`/lightning_logs; two processes never get the same.
+def check_name(name: str | None, root: Path) -> None:
+    """Makes sure that a new run can have that name, and has it alone.
 
     Raises:
-        RunFolderError: The folder cannot be made.
+        RunFolderError: It is taken, or no folder should have it.
+    """
+    if name is None:
+        return
+    if not NAME.fullmatch(name) or re.fullmatch(r"version_\d+|last|auto", name):
+        raise RunFolderError(
+            f"--name {name}: up to 100 letters, digits and . _ + = - make a name, but for last and auto"
+        )
+    if (folder := root / LOGS / name).exists():
+        raise RunFolderError(f"{folder} exists: --name another, or go on with it by --ckpt_path {name}")
+
+
+def claim(root: Path, name: str | None = None) -> Path:
+    """Makes the run's folder under `root`/lightning_logs, or the next free `version_N`; two processes never get the same.
+
+    Raises:
+        RunFolderError: The folder cannot be made, or the name is taken.
     """
     logs = root / LOGS
     try:
         logs.mkdir(parents=True, exist_ok=True)
-        number = max(_numbers(logs), default=-1) + 1
+        if name is not None:
+            (logs / name).mkdir()
+            return logs / name
+        number = max(map(number_of, logs.glob("version_*")), default=-1) + 1
         while True:
             try:
                 (logs / f"version_{number}").mkdir()
@@ -66,12 +87,15 @@ def claim(root: Path) -> Path:
         raise RunFolderError(f"no run folder can be made in {logs}: {error.strerror}") from error
 
 
-def _numbers(logs: Path) -> list[int]:
-    names = (path.name.removeprefix("version_") for path in logs.glob("version_*"))
-    return [int(name) for name in names if name.isdecimal()]
+def number_of(folder: Path) -> int:
+    """N of `version_N`; -1 for any other name."""
+    name = folder.name.removeprefix("version_")
+    return int(name) if name.isdecimal() and name != folder.name else -1
 
 
-def open_run(folder: Path | None, root: Path, config: str, device: str, held: ExitStack) -> Path:
+def open_run(
+    folder: Path | None, root: Path, config: str, device: str, held: ExitStack, name: str | None = None
+) -> Path:
     """Claims a run folder and locks it where none is resumed, and writes its config.yaml.
 
     Args:
@@ -80,6 +104,7 @@ def open_run(folder: Path | None, root: Path, config: str, device: str, held: Ex
         config: All options as YAML.
         device: Where it trains.
         held: Keeps the lock until it is closed.
+        name: Of a new run's folder; None for the next `version_N`.
 
     Raises:
         RunFolderError: The folder cannot be written, also by its name, or another process trains there, or it leads elsewhere.
@@ -96,7 +121,7 @@ def open_run(folder: Path | None, root: Path, config: str, device: str, held: Ex
             f"{folder or root}: TensorBoard cannot write into a folder whose name is not UTF-8\n"
             f"{another} by --default_root_dir"
         ) from error
-    claimed = folder or claim(root)
+    claimed = folder or claim(root, name)
     try:
         if folder is None:
             lock(claimed, held)
@@ -125,61 +150,6 @@ def make_ready(folder: Path) -> None:
     for path in own:
         path.mkdir(exist_ok=True)
     files.sweep([folder, *own])
-
-
-def find_checkpoint(ckpt_path: str, root: Path) -> Path | None:
-    """The checkpoint that `--ckpt_path` names.
-
-    Args:
-        ckpt_path: A checkpoint's path, or its run folder's; `last` for the newest run that has one; `auto` likewise, where
-            there may be none yet.
-        root: Where `lightning_logs/` is, for `last` and `auto`.
-
-    Raises:
-        RunFolderError: There is none.
-    """
-    if ckpt_path not in ("last", "auto"):
-        path = Path(ckpt_path)
-        for found in (path, path / LAST, path / LAST.name):
-            with suppress(OSError):
-                if found.is_file():
-                    return found
-        raise no_checkpoint(path)
-    for number in sorted(_numbers(root / LOGS), reverse=True):
-        if (path := root / LOGS / f"version_{number}" / LAST).is_file():
-            return path
-    if ckpt_path == "auto":
-        return None
-    raise RunFolderError(
-        f"{ckpt_path}: no run in {root / LOGS} has a {LAST.name} yet, so there is nothing to resume or to draw from"
-    )
-
-
-def checkpoint_of(name: str) -> Path:
-    """The checkpoint to draw from or to score: as named, or a run folder's best one, or `last`: that of the newest run.
-
-    Raises:
-        RunFolderError: `last` is named, and there is no run.
-    """
-    folder = Path(name)
-    if name == "last" and not folder.exists():
-        latest = find_checkpoint("last", Path())
-        assert latest is not None
-        folder = latest.parents[1]
-    with suppress(OSError):
-        for found in (folder / BEST, folder / LAST):
-            if found.is_file():
-                return found
-    return folder
-
-
-def no_checkpoint(path: Path) -> RunFolderError:
-    """What to say of a path that is no checkpoint's."""
-    with suppress(OSError):  # a name that no file can have
-        if path.is_dir():
-            found = " or ".join(map(str, sorted(path.rglob("*.ckpt"))[:3]))
-            return RunFolderError(f"{path} is a folder" + (f"; name {found}" if found else " without a checkpoint"))
-    return RunFolderError(f"no checkpoint at {path}")
 
 
 def folder_of(checkpoint: Path) -> Path | None:

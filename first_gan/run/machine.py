@@ -37,6 +37,7 @@ def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, A
         "seed_everything",
         "ckpt_path",
         "init_from",
+        "name",
         "model",
         "data",
         "quality",

@@ -69,6 +69,9 @@ def build_parser(gan: type, data: type) -> Parser:
     parser.add_argument(
         "--init_from", type=str | None, default=None, help="begin a new run with the weights of a checkpoint"
     )
+    parser.add_argument(
+        "--name", type=str | None, default=None, help="of the run's folder in lightning_logs; null for version_N"
+    )
     parser.add_class_arguments(gan, "model", skip={"seed", "image_shape"})
     parser.add_class_arguments(data, "data", skip={"seed"})
     parser.add_class_arguments(QualityMonitor, "quality", skip={"seed", "judge", "images"})

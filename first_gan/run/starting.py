@@ -16,7 +16,8 @@ from first_gan.networks import import_trusted, is_trusted
 from first_gan.run import config_files
 from first_gan.run.checkpoints import load_checkpoint
 from first_gan.run.cli import Parser, UserError, expand
-from first_gan.run.folder import CONFIG, LOGS, RunFolderError, find_checkpoint, folder_of, lock
+from first_gan.run.finding import find_checkpoint
+from first_gan.run.folder import CONFIG, LOGS, RunFolderError, folder_of, lock
 from first_gan.run.options import NETWORKS, check_file, check_kept, typed_checkpoint
 
 AVERAGE = "ema."  # how the moving average's weights begin in a checkpoint
@@ -92,6 +93,8 @@ def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path, held
         options.data.data_dir = None if os.environ.get("MNIST_DIR") else options.data.data_dir  # it moved, to there
     if options.fast_dev_run:
         raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
+    if options.name is not None:
+        raise UserError("--name is for a new run, and --ckpt_path goes on with an old one: leave one of them out")
     return Start(options, path, checkpoint, folder)
 
 

@@ -1,0 +1,69 @@
+"""Runs by name: made once, found by every command, and the last one whatever it is called."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+import generate
+from first_gan.report.__main__ import main as report
+from first_gan.run.finding import find_checkpoint, runs_in
+from first_gan.run.folder import FIRST_GRID, LAST
+from tests.test_train import Run
+
+LOGS = Path("lightning_logs")
+
+
+def test_a_named_run_is_found_by_every_command(run: Run, small: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(*small, "--name", "lr-1e-3")
+    assert (code, err) == (0, "")
+    assert [path.name for path in LOGS.iterdir()] == ["lr-1e-3"]
+    assert "--ckpt_path lightning_logs/lr-1e-3/checkpoints/last.ckpt" in out
+    assert yaml.safe_load((LOGS / "lr-1e-3/config.yaml").read_text(encoding="utf-8"))["name"] is None  # for --config
+    code, out, _ = run("--ckpt_path", "lr-1e-3", "--max_epochs", "3")
+    assert code == 0
+    assert "resumed after 20 updates" in out
+    assert generate.main(["lr-1e-3", "--num", "4"]) == 0
+    assert report(["lr-1e-3"]) == 0
+    assert "<title>lr-1e-3: " in (LOGS / "lr-1e-3/report.html").read_text(encoding="utf-8")
+    run(*small)
+    assert report(["lr-1e-3", "last"]) == 0
+    page = Path("comparison.html").read_text(encoding="utf-8")
+    assert "Comparison of lr-1e-3, version_0" in page
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "", "version_3", "last", "auto", "x" * 101, "a b", "ü"])
+def test_a_name_that_no_folder_should_have_is_refused(name: str, run: Run, small: list[str]) -> None:
+    code, out, err = run(*small, f"--name={name}")
+    assert (code, out) == (2, "")
+    assert "letters, digits and . _ + = - make a name" in err
+    assert not LOGS.exists()
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_read(run: Run, small: list[str]) -> None:
+    (LOGS / "mine").mkdir(parents=True)
+    (LOGS / "mine/notes.txt").write_text("precious", encoding="utf-8")
+    code, out, err = run(*small, "--name", "mine")
+    assert (code, out) == (2, "")
+    assert "lightning_logs/mine exists: --name another, or go on with it by --ckpt_path mine" in err
+    assert [path.name for path in (LOGS / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_goes_on_keeps_its_name(run: Run, small: list[str]) -> None:
+    run(*small, "--max_epochs", "1")
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "2", "--name", "other")
+    assert code == 2
+    assert "--name is for a new run" in err
+
+
+def test_the_last_run_is_the_one_that_was_begun_last() -> None:
+    for begun, name in enumerate(("version_1", "mine", "version_0"), start=1):
+        for path in (LOGS / name / LAST, LOGS / name / FIRST_GRID):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.utime(path, (begun, begun))
+    (LOGS / "no checkpoint").mkdir()
+    os.utime(LOGS / "version_1" / LAST, (9, 9))  # it went on
+    assert [folder.name for folder in runs_in(LOGS)] == ["version_0", "mine", "version_1"]
+    assert find_checkpoint("last", Path()) == LOGS / "version_0" / LAST
