@@ -31,7 +31,7 @@ from first_gan.report.pictures import MOST_FRAMES
 from first_gan.run import cli
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
-from first_gan.run.finding import checkpoint_of
+from first_gan.run.finding import checkpoint_of, run_called
 from first_gan.run.folder import ROOT, RunFolderError, python_command
 from first_gan.sampling import Trained
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
@@ -89,7 +89,9 @@ def generate(argv: Sequence[str]) -> int:
         with Steps() as steps:
             if mode == "evolution":
                 steps.now("making the film")
-                said = written(out, large_film(*film.evolution(expand(options.evolution), options.frames)))
+                said = written(
+                    out, large_film(*film.evolution(run_called(str(expand(options.evolution))), options.frames))
+                )
             else:
                 said = from_checkpoint(options, mode, out, steps)
     except (RunFolderError, DataError, JudgeError) as error:

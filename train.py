@@ -91,7 +91,8 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
         start = starting.read(parser, argv, HERE, held if is_rank_zero else None)
         options, checkpoint, folder = start.options, start.resumed, start.folder
         root = expand(options.default_root_dir)
-        run_folder.check_name(options.name, root)
+        if is_rank_zero:  # the others are started when it has its folder
+            run_folder.check_name(options.name, root)
         gan, data, quality, health = build_parts(options)
         if start.path is not None and start.weights is not None:
             starting.load_weights(gan, start.path, start.weights)

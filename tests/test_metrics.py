@@ -250,3 +250,9 @@ def test_images_are_drawn_from_the_latent_vectors_of_the_seed_in_any_batches() -
 def test_large_images_are_compared_in_smaller_numbers() -> None:
     shapes = {(1, 28, 28): 10_000, (3, 64, 64): 10_000, (3, 128, 128): 2_500, (3, 256, 256): 625}
     assert {shape: sample_count(shape) for shape in shapes} == shapes
+
+
+def test_features_that_are_no_numbers_have_no_distance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    real = torch.randn(64, 8, generator=generator)
+    assert math.isnan(metrics.fcd(torch.full((64, 8), math.nan), real))

@@ -314,7 +314,8 @@ def test_a_page_says_nothing_of_where_the_images_are(trained_run: Path, images_d
     ("text", "shown"),
     [
         ("data_dir: /home/ada/data/mnist", "data_dir: …/mnist"),
-        ("a: '/x/y.ckpt', b: ~/runs/z", "a: '…/y.ckpt', b: …/z"),
+        ("a: '/x y/my, z.ckpt'\nb: ~/runs/z\n~/runs/z", "a: '…/my, z.ckpt'\nb: …/z\n…/z"),
+        ("evil: </script><b>1/2</b>", "evil: </script><b>1/2</b>"),
         (r"data_dir: C:\Users\ada\mnist", "data_dir: …/mnist"),
         ("betas: [0.5, 0.999]\nnetworks/dcgan.py 1/2", "betas: [0.5, 0.999]\nnetworks/dcgan.py 1/2"),
     ],

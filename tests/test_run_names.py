@@ -9,7 +9,7 @@ import yaml
 import generate
 from first_gan.report.__main__ import main as report
 from first_gan.run.finding import find_checkpoint, runs_in
-from first_gan.run.folder import FIRST_GRID, LAST
+from first_gan.run.folder import LAST, SAMPLES
 from tests.test_train import Run
 
 LOGS = Path("lightning_logs")
@@ -59,7 +59,7 @@ def test_a_run_that_goes_on_keeps_its_name(run: Run, small: list[str]) -> None:
 
 def test_the_last_run_is_the_one_that_was_begun_last() -> None:
     for begun, name in enumerate(("version_1", "mine", "version_0"), start=1):
-        for path in (LOGS / name / LAST, LOGS / name / FIRST_GRID):
+        for path in (LOGS / name / LAST, LOGS / name / SAMPLES / "epoch_0000.png"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             os.utime(path, (begun, begun))

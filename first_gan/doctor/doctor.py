@@ -101,7 +101,7 @@ class Doctor:
         Raises:
             RuntimeError: No step of an optimizer was seen yet: other ones were given, or it is called too early.
         """
-        if not self.updates:
+        if not self.updates and self.failure is None:
             raise RuntimeError(
                 "the doctor has seen no step of the optimizers it was given; see that they are the loop's own"
             )
@@ -109,12 +109,7 @@ class Doctor:
         row: dict[str, float] = {"step": self.updates, "epoch": self.epoch}
         row |= {name: sum(values) / len(values) for name, values in self._sums.items() if values}
         self._sums = {}
-        with self._watch.pause():
-            row |= {
-                f"train/{name}": value
-                for name, value in self.samples.measure(self.evidence, self.epoch).items()
-                if math.isfinite(value)
-            }
+        row |= {f"train/{name}": value for name, value in self._measured().items() if math.isfinite(value)}
         if self.evidence.broken:
             row[DIVERGED] = 1.0
         self.rows.append(row)
@@ -124,6 +119,17 @@ class Doctor:
         if before is None or before.verdict != self.diagnosis.verdict:
             self._say(f"doctor, epoch {self.epoch}: {self.diagnosis.headline()}")
         return self.diagnosis
+
+    def _measured(self) -> dict[str, float]:
+        """What samples show; nothing where they cannot be drawn, which is said once."""
+        if self.failure is not None:
+            return {}
+        try:
+            with self._watch.pause():
+                return self.samples.measure(self.evidence, self.epoch)
+        except Exception as error:  # the loop is not ours to break
+            self._failed(error)
+            return {}
 
     def write_report(self, path: Path | str) -> None:
         """Writes a page with verdict, faults, curves and samples, as one HTML file that needs nothing else.

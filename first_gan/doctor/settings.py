@@ -36,9 +36,9 @@ def settings(
         "model.discriminator": "the loop's",
         "data.dataset": "the loop's",
     }
-    found |= {"model.lr_g": g["lr"], "model.lr_d": d["lr"], "max_epochs": epochs}
+    found |= {"model.lr_g": float(g["lr"]), "model.lr_d": float(d["lr"]), "max_epochs": epochs}
     if "betas" in g:
-        found["model.betas"] = list(g["betas"])
+        found["model.betas"] = [float(beta) for beta in g["betas"]]
     if samples.latent_dim:
         found["model.latent_dim"] = samples.latent_dim
     if samples.batch:

@@ -22,8 +22,8 @@ from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, 
 HERE = Path(__file__).parent
 WALK_COLUMNS = 8
 PLACE = re.compile(
-    r"(?<![\w.…])(?:[A-Za-z]:|~[\w.-]*)?[/\\](?:[^/\\\n'\":,]+[/\\])+(?=[^/\\\n'\":,])"
-)  # up to a path's last name
+    r"(?m)^(\s*(?:[\w.]+: )?['\"]?)(?:[A-Za-z]:)?[~/\\].*[/\\](?=[^/\\\n])"
+)  # a value up to its last name
 # Pixels that pictures have at most; beyond, a page shows them smaller anyway.
 SHOWN_WIDTH = 484  # of a grid, in page.css; a smaller one is shown with its pixels
 GRID_WIDTH, WALK_WIDTH, PAIR_WIDTH = 640, 720, 90
@@ -105,8 +105,8 @@ def comparison(runs: Sequence[Run]) -> str:
 
 
 def without_places(text: str) -> str:
-    """Without the folders of absolute paths: a page is made to be sent, and whose machine it comes from is nobody's business."""
-    return PLACE.sub("…/", text)
+    """Without the folders of absolute paths, one value a line: a page is made to be sent, and whose machine it comes from is nobody's business."""
+    return PLACE.sub(r"\1…/", text)
 
 
 def distinguished(folders: Sequence[Path]) -> list[str]:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from first_gan.run.folder import BEST, FIRST_GRID, LAST, LOGS, RunFolderError, number_of
+from first_gan.run.folder import BEST, LAST, LOGS, SAMPLES, RunFolderError, number_of
 
 
 def runs_in(logs: Path) -> list[Path]:
@@ -11,7 +11,8 @@ def runs_in(logs: Path) -> list[Path]:
 
     def begun(folder: Path) -> tuple[int, int]:
         with suppress(OSError):
-            return (folder / FIRST_GRID).stat().st_mtime_ns, number_of(folder)
+            drawn = [path.stat().st_mtime_ns for path in (folder / SAMPLES).glob("*.png")]
+            return min(drawn or [(folder / LAST).stat().st_mtime_ns]), number_of(folder)
         return 0, number_of(folder)
 
     return sorted((path.parents[1] for path in logs.glob(f"*/{LAST}") if path.is_file()), key=begun, reverse=True)

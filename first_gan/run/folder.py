@@ -33,7 +33,7 @@ METRICS = "metrics.csv"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
 REPORT = "report.html"
-FIRST_GRID = Path("samples", "epoch_0000.png")  # drawn as a run begins
+SAMPLES = "samples"  # a run begins with one of them
 NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,99}", re.ASCII)  # of a run
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")

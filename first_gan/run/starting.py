@@ -93,7 +93,7 @@ def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path, held
         options.data.data_dir = None if os.environ.get("MNIST_DIR") else options.data.data_dir  # it moved, to there
     if options.fast_dev_run:
         raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
-    if options.name is not None:
+    if options.name is not None and (folder is None or folder.name != options.name):  # `auto`, in a job that began it
         raise UserError("--name is for a new run, and --ckpt_path goes on with an old one: leave one of them out")
     return Start(options, path, checkpoint, folder)
 

@@ -4,6 +4,7 @@ All take whole sets, work through them in chunks (under 2 GiB for 10,000 against
 random, and do not depend on the order of the images.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,9 +50,10 @@ def fcd(generated: Tensor, real: Tensor) -> float:
         raise ValueError(f"FCD on {generated.shape[1]} features needs more samples than that")
     a, b = generated.double(), real.double()
     covariances = torch.cov(a.T), torch.cov(b.T)
-    root = (
-        torch.linalg.eigvals(covariances[0] @ covariances[1]).sqrt().real.sum()
-    )  # the trace of the product's square root
+    try:  # the trace of the product's square root
+        root = torch.linalg.eigvals(covariances[0] @ covariances[1]).sqrt().real.sum()
+    except torch.linalg.LinAlgError:  # features that are NaN or infinite
+        return math.nan
     means = (a.mean(0) - b.mean(0)).square().sum()
     return float(means + covariances[0].trace() + covariances[1].trace() - 2 * root)
 
