@@ -64,17 +64,20 @@ def test_training_on_ranks_that_do_not_divide_the_data(images_dir: Path, tmp_pat
         "0.9",
         "--quality.samples",
         "500",
+        "--name",
+        "two",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "global batch 128 (2 processes × 64)" in done.stdout
     assert done.stdout.count("Run ") == 1
-    assert [p.name for p in (tmp_path / "lightning_logs").iterdir()] == ["version_0"]
-    rows = run_folder.read_metrics(tmp_path / FOLDER)
+    (folder,) = (tmp_path / "lightning_logs").iterdir()
+    assert folder.name == "two"
+    rows = run_folder.read_metrics(folder)
     assert [row["step"] for row in rows] == [4, 8]  # 513 images: 256 for each rank
-    assert len(list((tmp_path / FOLDER).glob("events.*"))) == 1
-    assert sorted(p.name for p in (tmp_path / FOLDER / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
-    assert yaml.safe_load((tmp_path / FOLDER / "config.yaml").read_text(encoding="utf-8"))["strategy"] == "ddp"
+    assert len(list(folder.glob("events.*"))) == 1
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["strategy"] == "ddp"
 
 
 def test_more_processes_than_images(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

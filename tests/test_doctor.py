@@ -129,6 +129,32 @@ def test_a_loop_goes_on_where_it_cannot_be_watched(
     assert doctor.epoch_end().verdict == "too early to tell"
 
 
+@pytest.mark.parametrize("latent_dim", [None, 5])
+def test_an_epoch_ends_where_samples_cannot_be_drawn_or_nothing_was_watched(
+    latent_dim: int | None, squares: Images, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a z of another length than G takes; or by a fault of the doctor's own before the first step."""
+    loop = Loop()
+    doctor = Doctor(loop.G, loop.D, loop.opt_G, loop.opt_D, latent_dim=latent_dim)
+    if latent_dim is None:
+        monkeypatch.setattr("first_gan.doctor.watch.activations", lambda _: 1 / 0)
+    loop.train(squares.scaled(), updates=2)
+    for _ in range(2):
+        assert doctor.epoch_end().verdict == "too early to tell"
+    assert capsys.readouterr().out.count("cannot be watched any further") == 1
+    assert all(layer.training for layer in loop.G.modules())
+
+
+def test_a_learning_rate_need_not_be_a_float(squares: Images, tmp_path: Path) -> None:
+    loop = Loop()
+    loop.opt_G = torch.optim.Adam(loop.G.parameters(), lr=torch.tensor(2e-4), foreach=False)
+    doctor = loop.doctor()
+    loop.train(squares.scaled(), updates=2)
+    doctor.epoch_end()
+    doctor.write_report(tmp_path / "doctor.html")
+    assert doctor.settings["model.lr_g"] == pytest.approx(2e-4)
+
+
 def test_grids_are_thinned(squares: Images) -> None:
     loop = Loop()
     doctor = loop.doctor()

@@ -173,3 +173,20 @@ def test_augmented_images_are_known(squares: Images) -> None:
         assert matcher.rows(real, [call]) == nothing
     late = [matcher.rows(shifted, [call]) != nothing for _ in range(SELDOM + 1)]
     assert late == [False] * (SELDOM - 1) + [True] * 2
+
+
+def test_a_step_that_a_gradient_scaler_has_a_fused_optimizer_skip_is_none(squares: Images) -> None:
+    """Its gradients have overflowed, as in the first updates with fp16, and it changes nothing."""
+    loop = Loop()
+    loop.opt_D = torch.optim.Adam(loop.D.parameters(), 2e-4, fused=True)
+    doctor, scaler = loop.doctor(), torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    before = loop.D.state_dict()["1.weight"].clone()
+    for real in squares.scaled().split(64):
+        loop.opt_D.zero_grad()
+        scaler.scale(16 * loop.bce(loop.D(real), torch.ones(64, 1))).backward()
+        scaler.step(loop.opt_D)
+        scaler.update()
+    assert doctor.evidence.broken == ""
+    assert 0 < doctor.evidence.steps["d"] < 32
+    assert not torch.equal(loop.D.state_dict()["1.weight"], before)
+    assert doctor.failure is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from first_gan.report.__main__ import main
-from first_gan.report.page import comparison
+from first_gan.report.page import comparison, report, without_places
 from first_gan.report.run import Record, Run
 from first_gan.run.folder import NEAREST, RECORD, REPORT, SIGNATURE, RunFolderError
 from tests.made_runs import make_run, write_rows
@@ -133,3 +133,25 @@ def test_a_config_of_another_shape_is_reported_as_it_is() -> None:
     make_run(FOLDER)
     (FOLDER / "config.yaml").write_text(f"{SIGNATURE}\nonly words\n", encoding="utf-8")
     assert "only words" in report_of(FOLDER)
+
+
+def test_a_page_says_nothing_of_where_the_images_are(trained_run: Path, images_dir: Path) -> None:
+    pages = [report(Run.read(trained_run)), comparison([Run.read(trained_run), Run.read(trained_run)])]
+    for text in pages:
+        assert str(images_dir) not in text
+        assert str(Path.home()) not in text
+    assert f"data_dir: …/{images_dir.name}" in pages[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("data_dir: /home/ada/data/mnist", "data_dir: …/mnist"),
+        ("a: '/x y/my, z.ckpt'\nb: ~/runs/z\n~/runs/z", "a: '…/my, z.ckpt'\nb: …/z\n…/z"),
+        ("evil: </script><b>1/2</b>", "evil: </script><b>1/2</b>"),
+        (r"data_dir: C:\Users\ada\mnist", "data_dir: …/mnist"),
+        ("betas: [0.5, 0.999]\nnetworks/dcgan.py 1/2", "betas: [0.5, 0.999]\nnetworks/dcgan.py 1/2"),
+    ],
+)
+def test_of_a_place_its_name_is_shown(text: str, shown: str) -> None:
+    assert without_places(text) == shown

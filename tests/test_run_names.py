@@ -1,6 +1,7 @@
 """Runs by name: made once, found by every command, and the last one whatever it is called."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,35 @@ def test_a_run_that_goes_on_keeps_its_name(run: Run, small: list[str]) -> None:
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "2", "--name", "other")
     assert code == 2
     assert "--name is for a new run" in err
+
+
+def test_a_job_that_is_started_again_goes_on_with_its_own_run(run: Run, small: list[str]) -> None:
+    job = ["--name", "job", "--ckpt_path", "auto"]
+    assert run(*small, *job, "--max_epochs", "1")[0] == 0
+    assert run(*small)[0] == 0  # another run, begun later
+    code, out, err = run(*small, *job, "--max_epochs", "2")
+    assert (code, err) == (0, "")
+    assert "Run      lightning_logs/job, resumed after 10 updates" in out
+    assert sorted(path.name for path in LOGS.iterdir()) == ["job", "version_0"]
+
+
+def test_a_run_begins_with_anothers_weights_by_its_name_and_a_folder_beside_does_not_hide_it(
+    run: Run, small: list[str]
+) -> None:
+    run(*small, "--name", "mine")
+    Path("mine").mkdir()
+    code, out, _ = run(*small, "--init_from", "mine")
+    assert code == 0
+    assert "Weights  at the start those of lightning_logs/mine/checkpoints/last.ckpt" in out
+
+
+def test_a_run_that_began_with_a_copied_checkpoint_is_the_last(run: Run, small: list[str], images_dir: Path) -> None:
+    """It draws no grid before its first epoch."""
+    run(*small)
+    shutil.copy(LOGS / "version_0" / LAST, "copy.ckpt")
+    assert run("--ckpt_path", "copy.ckpt", "--max_epochs", "3", "--name", "onward")[0] == 2
+    assert run("--ckpt_path", "copy.ckpt", "--max_epochs", "3", "--data.data_dir", str(images_dir))[0] == 0
+    assert find_checkpoint("last", Path()) == LOGS / "version_1" / LAST
 
 
 def test_the_last_run_is_the_one_that_was_begun_last() -> None:

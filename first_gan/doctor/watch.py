@@ -195,7 +195,10 @@ class Watch:
             side.before = fingerprint(matrices(side.network)), fingerprint(other.network.parameters())
 
     def _after(self, name: str, side: Side) -> None:
-        if self.on and side.before is not None:
+        overflowed = getattr(
+            unwrapped(side.optimizer), "found_inf", None
+        )  # a fused one skips its step itself, under a GradScaler
+        if self.on and side.before is not None and not (overflowed is not None and bool(overflowed)):
             self.on_step(name, self._step(side, *side.before))
         side.before = None
         side.steps += 1

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from first_gan.run.folder import BEST, LAST, LOGS, SAMPLES, RunFolderError, number_of
+from first_gan.run.folder import BEST, CONFIG, LAST, LOGS, SAMPLES, RunFolderError, number_of
 
 
 def runs_in(logs: Path) -> list[Path]:
@@ -21,28 +21,32 @@ def runs_in(logs: Path) -> list[Path]:
 def run_called(name: str, root: Path = Path()) -> Path:
     """A path as it is, if something is there; else the run of that name, or for `last` the newest; else the path.
 
+    A folder that is no run's does not hide a run of its name.
+
     Args:
         name: As typed.
         root: Where `lightning_logs/` is.
     """
     path = Path(name)
     with suppress(OSError):
-        if path.exists():
+        named = path.name == name and (root / LOGS / name).is_dir()
+        if path.is_file() or (path.is_dir() and not (named and not (path / CONFIG).is_file())):
             return path
         if name == "last" and (found := runs_in(root / LOGS)):
             return found[0]
-        if path.name == name and (root / LOGS / name).is_dir():
+        if named:
             return root / LOGS / name
     return path
 
 
-def find_checkpoint(ckpt_path: str, root: Path) -> Path | None:
+def find_checkpoint(ckpt_path: str, root: Path, name: str | None = None) -> Path | None:
     """The checkpoint that `--ckpt_path` names.
 
     Args:
         ckpt_path: A checkpoint's path, or its run folder's, or the run's name; `last` for the newest run that has one; `auto` likewise, where
             there may be none yet.
-        root: Where `lightning_logs/` is, for `last` and `auto`.
+        root: Where `lightning_logs/` is.
+        name: Of the one run that `auto` may mean; None for any.
 
     Raises:
         RunFolderError: There is none.
@@ -54,7 +58,8 @@ def find_checkpoint(ckpt_path: str, root: Path) -> Path | None:
                 if found.is_file():
                     return found
         raise no_checkpoint(path)
-    if found_runs := runs_in(root / LOGS):
+    wanted = name if ckpt_path == "auto" else None
+    if found_runs := [folder for folder in runs_in(root / LOGS) if wanted in (None, folder.name)]:
         return found_runs[0] / LAST
     if ckpt_path == "auto":
         return None

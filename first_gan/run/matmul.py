@@ -43,7 +43,7 @@ def chosen(option: str) -> Iterator[str]:
     if option == "auto":
         library = ONEDNN if is_taken() and is_faster() and is_exact() else TORCH
     elif option == ONEDNN and not (is_taken() and is_exact()):
-        raise MatmulError(f"matmul {ONEDNN}: {why_not()}; leave it out")
+        raise MatmulError(f"matmul {ONEDNN}: {why_not()}; --matmul auto takes what is right here")
     if library == TORCH:
         yield library
         return

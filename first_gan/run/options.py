@@ -90,11 +90,12 @@ def build_parser(gan: type, data: type) -> Parser:
 
 
 def typed_checkpoint(argv: Sequence[str]) -> Namespace:
-    """`ckpt_path`, `init_from` and `default_root_dir`, as typed or as a typed config file has them; nothing else is looked at."""
+    """`ckpt_path`, `init_from`, `default_root_dir` and `name`, as typed or as a typed config file has them; nothing else is looked at."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ckpt_path", nargs="?")
     parser.add_argument("--init_from", nargs="?")
     parser.add_argument("--default_root_dir", nargs="?")
+    parser.add_argument("--name", nargs="?")
     parser.add_argument("--config", nargs="?", action="append", default=[])
     typed = vars(parser.parse_known_args(list(argv))[0])
     for config in filter(None, reversed(typed.pop("config"))):

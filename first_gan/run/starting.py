@@ -62,9 +62,9 @@ def read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | N
 
 def _read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | None) -> Start:
     typed = typed_checkpoint(argv)
+    root = expand(typed.default_root_dir)
     if typed.ckpt_path is not None:
-        root = expand(typed.default_root_dir)
-        path = find_checkpoint(str(expand(typed.ckpt_path)), root)
+        path = find_checkpoint(str(expand(typed.ckpt_path)), root, typed.name)
         if path is not None:
             if typed.init_from is not None and typed.ckpt_path != "auto":
                 raise UserError(
@@ -73,7 +73,8 @@ def _read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | 
             return _resume(parser, argv, project, path, held)
         print(f"--ckpt_path auto: no run in {root / LOGS} has a checkpoint yet, so a new one begins.", flush=True)
     if typed.init_from is not None:
-        return _begin_with(parser, argv, project, expand(typed.init_from))
+        path = expand(typed.init_from)
+        return _begin_with(parser, argv, project, find_checkpoint(str(path), root) or path)
     return Start(parser.parse(argv))
 
 
@@ -93,8 +94,9 @@ def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path, held
         options.data.data_dir = None if os.environ.get("MNIST_DIR") else options.data.data_dir  # it moved, to there
     if options.fast_dev_run:
         raise UserError("--fast_dev_run keeps nothing, so it cannot go with --ckpt_path")
-    if options.name is not None and (folder is None or folder.name != options.name):  # `auto`, in a job that began it
+    if options.name is not None and (folder is None or folder.name != options.name):
         raise UserError("--name is for a new run, and --ckpt_path goes on with an old one: leave one of them out")
+    options.name = None  # which it has
     return Start(options, path, checkpoint, folder)
 
 
