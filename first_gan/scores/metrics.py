@@ -50,10 +50,10 @@ def fcd(generated: Tensor, real: Tensor) -> float:
         raise ValueError(f"FCD on {generated.shape[1]} features needs more samples than that")
     a, b = generated.double(), real.double()
     covariances = torch.cov(a.T), torch.cov(b.T)
-    try:  # the trace of the product's square root
-        root = torch.linalg.eigvals(covariances[0] @ covariances[1]).sqrt().real.sum()
-    except torch.linalg.LinAlgError:  # features that are NaN or infinite
+    product = covariances[0] @ covariances[1]
+    if not bool(product.isfinite().all()):  # of which LAPACK makes NaN, an error or a crash
         return math.nan
+    root = torch.linalg.eigvals(product).sqrt().real.sum()  # the trace of the product's square root
     means = (a.mean(0) - b.mean(0)).square().sum()
     return float(means + covariances[0].trace() + covariances[1].trace() - 2 * root)
 
