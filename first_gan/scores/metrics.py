@@ -43,6 +43,9 @@ def fcd(generated: Tensor, real: Tensor) -> float:
         generated: Features, (N, D); N must exceed D, or the covariance is singular.
         real: Features, (M, D).
 
+    Returns:
+        NaN where one of them is NaN or infinite, or too large to be squared.
+
     Raises:
         ValueError: Too few samples for so many features.
     """
