@@ -255,6 +255,20 @@ def test_large_images_are_compared_in_smaller_numbers() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
 def test_features_that_are_no_numbers_have_no_distance(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """LAPACK must not see them: it was seen to crash."""
-    monkeypatch.delattr(torch.linalg, "eigvals")
+    monkeypatch.delattr(torch.linalg, "eigh")
     real = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
     assert math.isnan(metrics.fcd(real.double() * value, real))
+
+
+def test_features_that_are_nearly_all_alike_have_a_distance() -> None:
+    """As of a G whose every pixel is at its end, in two or three patterns."""
+    generator = torch.Generator().manual_seed(0)
+    real = torch.rand(100, 49, generator=generator) * 2 - 1
+    for patterns in (1, 2, 3):
+        ends = torch.randint(2, (patterns, 49), generator=generator) * 2.0 - 1
+        drawn = ends[torch.randint(patterns, (512,), generator=generator)]
+        covariances = [torch.cov(each.T.double()) for each in (drawn, real)]
+        root = scipy.linalg.sqrtm(covariances[1].numpy() @ covariances[0].numpy() + 1e-15 * np.eye(49)).real.trace()
+        means = (drawn.double().mean(0) - real.double().mean(0)).square().sum()
+        expected = means + covariances[0].trace() + covariances[1].trace() - 2 * root
+        assert metrics.fcd(drawn, real) == pytest.approx(expected.item(), rel=1e-4)

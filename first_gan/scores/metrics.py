@@ -53,10 +53,13 @@ def fcd(generated: Tensor, real: Tensor) -> float:
         raise ValueError(f"FCD on {generated.shape[1]} features needs more samples than that")
     a, b = generated.double(), real.double()
     covariances = torch.cov(a.T), torch.cov(b.T)
-    product = covariances[0] @ covariances[1]
-    if not bool(product.isfinite().all()):  # of which LAPACK makes NaN, an error or a crash
+    if not all(bool(each.isfinite().all()) for each in covariances):  # of which LAPACK makes NaN, an error or a crash
         return math.nan
-    root = torch.linalg.eigvals(product).sqrt().real.sum()  # the trace of the product's square root
+    # The trace of the product's square root, by symmetric matrices: of the product itself, where images are alike, LAPACK
+    # was seen not to find the eigenvalues.
+    values, vectors = torch.linalg.eigh(covariances[1])
+    half = vectors * values.clamp_min(0).sqrt()
+    root = torch.linalg.eigvalsh(half.T @ covariances[0] @ half).clamp_min(0).sqrt().sum()
     means = (a.mean(0) - b.mean(0)).square().sum()
     return float(means + covariances[0].trace() + covariances[1].trace() - 2 * root)
 
