@@ -17,6 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from first_gan.report.__main__ import main
 from first_gan.report.charts import OF_ONE
+from first_gan.report.index import INDEX
 from first_gan.run.folder import REPORT
 from tests.made_runs import end_run, make_run, write_rows
 
@@ -258,4 +259,36 @@ def test_curves_are_drawn_show_values_on_hover_and_follow_the_scheme(chrome: Chr
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
     settle(chrome)
     assert pixels(chrome, "#charts canvas") != light
+    assert chrome.get_log("browser") == []
+
+
+def test_all_runs_are_sorted_by_mouse_and_keyboard_and_filtered(chrome: Chrome, tmp_path: Path) -> None:
+    for number, name in enumerate(("run_10", "run_9", "late")):
+        rows = make_run(tmp_path / name, epochs=2 + number, lr=(2e-4, 1e-5, 1e-3)[number])
+        write_rows(tmp_path / name, [row | {"val/fcd": (100.0, 20.0, 3.0)[number]} for row in rows])
+    (tmp_path / "nothing").mkdir()
+    assert main(["--all", str(tmp_path)]) == 0
+    for size in (PHONE, DESKTOP):
+        show(chrome, tmp_path / INDEX, size)
+        assert overflow(chrome) == []
+        assert chrome.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] == size[0]
+    heads = {each.text: each for each in chrome.find_elements(By.CSS_SELECTOR, "thead th")}
+
+    def order() -> list[str]:
+        return [each.text for each in chrome.find_elements(By.CSS_SELECTOR, "tbody th") if each.is_displayed()]
+
+    def press(name: str, key: str | None = None) -> list[str]:
+        button = heads[name].find_element(By.TAG_NAME, "button")
+        button.click() if key is None else button.send_keys(key)
+        return order()
+
+    assert press("FCD") == ["late", "run_9", "run_10", "nothing"]
+    assert press("FCD", Keys.ENTER) == ["run_10", "run_9", "late", "nothing"]
+    assert heads["FCD"].get_attribute("aria-sort") == "descending"
+    assert press("run", Keys.SPACE) == ["late", "nothing", "run_9", "run_10"]
+    assert press("--model.lr") == ["run_9", "run_10", "late", "nothing"]
+    sorted_by = chrome.find_elements(By.CSS_SELECTOR, "[aria-sort]")
+    assert [(each.text, each.get_attribute("aria-sort")) for each in sorted_by] == [("--model.lr", "ascending")]
+    element(chrome, "#filter").send_keys("RUN_ 0.0002")
+    assert (order(), element(chrome, "#count").text) == (["run_10"], "1 of 4")
     assert chrome.get_log("browser") == []

@@ -12,6 +12,7 @@ import yaml
 
 import train
 from first_gan.report import page
+from first_gan.report.comparison import comparison
 from first_gan.report.run import Run as ReadRun
 from first_gan.run.checkpoints import data_dir_of_run
 from first_gan.run.config import dump, load
@@ -115,7 +116,7 @@ def test_a_report_shows_names_of_any_kind() -> None:
         html = Path("r.html").read_text(encoding="utf-8")
         assert "<b>[x]" not in html
         assert f"<title>{str(folder).replace('&', '&amp;')}: " in html
-    page.write(page.comparison([ReadRun.read(Path("run")), ReadRun.read(Path("[x]&データ"))]), Path("r.html"))
+    page.write(comparison([ReadRun.read(Path("run")), ReadRun.read(Path("[x]&データ"))]), Path("r.html"))
     assert "[x]&amp;データ" in Path("r.html").read_text(encoding="utf-8")
 
 

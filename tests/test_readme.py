@@ -90,8 +90,9 @@ def test_every_command_that_draws_or_reports_works(argv: list[str], trained_run:
         (tmp_path / "lightning_logs" / name / "report.html").unlink()
     if argv[0] == "-m":
         assert reporting_main(argv[2:]) == 0
-        alone = len(argv) == 3
-        assert (tmp_path / "comparison.html").exists() == (not alone)
+        alone = len(argv) == 3 and "--all" not in argv
+        assert (tmp_path / "lightning_logs/index.html").exists() == ("--all" in argv)
+        assert (tmp_path / "comparison.html").exists() == (len(argv) > 3)
         assert (tmp_path / "lightning_logs/version_0/report.html").exists() == alone
     else:
         assert generate.main(argv[1:]) == 0

@@ -23,7 +23,8 @@ from first_gan.data import TRAIN_IMAGES, idx
 from first_gan.diagnosis import diagnose
 from first_gan.report import charts, pictures
 from first_gan.report.__main__ import main
-from first_gan.report.page import comparison, distinguished, report
+from first_gan.report.comparison import comparison, distinguished
+from first_gan.report.page import report
 from first_gan.report.run import Record, Run, flat
 from first_gan.run.folder import NEAREST, RECORD, REPORT, SUMMARY
 from tests.made_runs import make_run, write_rows

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from first_gan.report.page import comparison
+from first_gan.report.comparison import comparison
 from first_gan.report.run import Record, Run
 from first_gan.run.folder import NEAREST, RECORD, WALK
 from tests.made_runs import end_run, make_run, save_noise, write_rows

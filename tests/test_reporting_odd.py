@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from first_gan.report.__main__ import main
-from first_gan.report.page import comparison, report, without_places
+from first_gan.report.comparison import comparison
+from first_gan.report.page import report, without_places
 from first_gan.report.run import Record, Run
 from first_gan.run.folder import NEAREST, RECORD, REPORT, SIGNATURE, RunFolderError
 from tests.made_runs import make_run, write_rows

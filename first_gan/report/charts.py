@@ -92,9 +92,14 @@ SCORES = Chart(
     top=1,
 )
 OF_ONE = (LOSSES, PROBABILITIES, GRADIENTS, DISTANCE, THUMBNAILS, SCORES)
+DISTANCES = Chart("FCD: distance from real images", "Lower is better.", (Curve(FCD, "", ""),), log=True)
+COVERAGES = Chart(
+    "Coverage", "The share of kinds of real images that are generated.", (Curve("val/coverage", "", ""),), top=1
+)
+FLOORS = {DISTANCES: FLOOR, COVERAGES: "val/floor_coverage"}  # what real images reach
 COMPARED = (
-    Chart("FCD: distance from real images", "Lower is better.", (Curve(FCD, "", ""),), log=True),
-    Chart("Coverage", "The share of kinds of real images that are generated.", (Curve("val/coverage", "", ""),), top=1),
+    DISTANCES,
+    COVERAGES,
     Chart(
         "Thumbnails: distance", "0: like real images; 1: one average blob.", (Curve(THUMBNAIL_FD, "", ""),), log=True
     ),
@@ -128,6 +133,8 @@ def compared(runs: Sequence[Run], labels: Sequence[str]) -> list[dict[str, Any]]
     """Of several runs, the means of each epoch on one axis; charts that none has are left out."""
     epochs = [{int(means["epoch"]) + 1: means for means in run.history.epochs} for run in runs]
     x = sorted({epoch for of_run in epochs for epoch in of_run})
+    if len({max(of_run) for of_run in epochs}) > 1:  # so that nobody takes a last value for one of a later epoch
+        labels = [f"{label}, to epoch {max(of_run)}" for label, of_run in zip(labels, epochs, strict=True)]
     result = []
     for chart in COMPARED:
         metric = chart.curves[0].metric
@@ -137,8 +144,16 @@ def compared(runs: Sequence[Run], labels: Sequence[str]) -> list[dict[str, Any]]
                 _series(label, COLORS[number % len(COLORS)], each, number >= len(COLORS))
                 for number, (label, each) in enumerate(zip(labels, values, strict=True))
             ]
+            series += _real(runs, chart, len(x))
             result.append(_chart(chart, chart.note, "epoch", x, series))
     return result
+
+
+def _real(runs: Sequence[Run], chart: Chart, length: int) -> list[dict[str, Any]]:
+    """What real images reach, as a line for each value of it; runs that are scored on the same images have one in common."""
+    reached = {f"{value:.3g}": value for run in runs if math.isfinite(value := run.history.last(FLOORS.get(chart, "")))}
+    name = "real images" if len(reached) < 2 else "real images of one run"
+    return [_series(name, "gray", _values(chart, [value] * length), True) for value in reached.values()]
 
 
 def thinned(rows: Sequence[Row]) -> list[Row]:

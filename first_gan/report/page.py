@@ -1,4 +1,4 @@
-"""The pages themselves: a run's report.html, and the comparison of several runs."""
+"""A run's page, report.html, and how any page is written."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from first_gan.diagnosis.history import FCD, digits
 from first_gan.diagnosis.rules import missing_classes
 from first_gan.diagnosis.verdicts import CONVERGED, IMPROVING, TOO_EARLY
 from first_gan.report import pictures
-from first_gan.report.charts import charts, compared
+from first_gan.report.charts import charts
 from first_gan.report.run import Run
 from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative
 
@@ -28,14 +28,6 @@ PLACE = re.compile(
 SHOWN_WIDTH = 484  # of a grid, in page.css; a smaller one is shown with its pixels
 GRID_WIDTH, WALK_WIDTH, PAIR_WIDTH = 640, 720, 90
 MOODS = {IMPROVING: "good", CONVERGED: "good", TOO_EARLY: "unsure"}  # of a verdict's badge; any other is bad
-COMPARED_SCORES = (
-    ("FCD", FCD, "{:.1f}"),
-    ("coverage", "val/coverage", "{:.3f}"),
-    ("precision", "val/precision", "{:.3f}"),
-    ("recall", "val/recall", "{:.3f}"),
-    ("classes covered", "val/modes_covered", "{:.0f}"),
-    ("diversity", "train/diversity", "{:.2f}"),
-)
 
 
 def write(page: str, path: Path) -> None:
@@ -52,7 +44,7 @@ def report(run: Run, faults: Sequence[Any] | None = None) -> str:
             for a run of this program.
     """
     frames, marks = _frames(run), _marks(run)
-    return _render(
+    return render(
         "report.html",
         run=run,
         watched=faults is not None,
@@ -61,7 +53,7 @@ def report(run: Run, faults: Sequence[Any] | None = None) -> str:
         mood=MOODS.get(run.diagnosis.verdict, "bad"),
         facts=_facts(run)[faults is not None :],  # whose data are not known
         frames=frames,
-        real=_picture(run.folder / "samples/real.png", GRID_WIDTH),
+        real=picture(run.folder / "samples/real.png", GRID_WIDTH),
         marks=marks,
         classes=_classes(run),
         pairs=_pairs(run),
@@ -72,53 +64,13 @@ def report(run: Run, faults: Sequence[Any] | None = None) -> str:
     )
 
 
-def comparison(runs: Sequence[Run]) -> str:
-    """Runs side by side as HTML: verdicts, scores, curves on one axis, last grids, and the options that differ."""
-    labels = distinguished([run.folder for run in runs])
-    names = dict.fromkeys(name for run in runs for name in run.options if name != "default_root_dir")
-    differing = {
-        name: [run.options.get(name) for run in runs]
-        for name in names
-        if len({repr(run.options.get(name)) for run in runs}) > 1
-    }
-    cards = [
-        {
-            "label": label,
-            "run": run,
-            "mood": MOODS.get(run.diagnosis.verdict, "bad"),
-            "grid": _picture(run.frames[last], GRID_WIDTH)
-            if (last := max(run.frames, default=None)) is not None
-            else None,
-            "epoch": last,
-            "scores": [form.format(run.history.last(metric)) for _, metric, form in COMPARED_SCORES],
-        }
-        for label, run in zip(labels, runs, strict=True)
-    ]
-    return _render(
-        "comparison.html",
-        title="Comparison of " + ", ".join(labels),
-        cards=cards,
-        score_names=[name for name, _, _ in COMPARED_SCORES],
-        differing=differing,
-        data={"charts": compared(runs, labels), "marks": [], "frames": []},
-    )
-
-
 def without_places(text: str) -> str:
     """Without the folders of absolute paths, one value a line: a page is made to be sent, and whose machine it comes from is nobody's business."""
     return PLACE.sub(r"\1…/", text)
 
 
-def distinguished(folders: Sequence[Path]) -> list[str]:
-    """Names for run folders: of their paths the parts between what all begin with and what all end with."""
-    paths = [folder.absolute().parts for folder in folders]
-    shortest = min(map(len, paths))
-    head = next((at for at in range(shortest) if len({path[at] for path in paths}) > 1), shortest - 1)
-    tail = next((at for at in range(shortest - head) if len({path[-1 - at] for path in paths}) > 1), 0)
-    return ["/".join(path[head : len(path) - tail]) for path in paths]
-
-
-def _render(template: str, **context: Any) -> str:
+def render(template: str, **context: Any) -> str:
+    """A page of one of the templates."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -242,7 +194,7 @@ def _walk(run: Run) -> dict[str, Any] | None:
     return {"source": source, "steps": strip.height // (strip.width // WALK_COLUMNS), "columns": WALK_COLUMNS}
 
 
-def _picture(path: Path, width: int) -> dict[str, Any] | None:
+def picture(path: Path, width: int) -> dict[str, Any] | None:
     """A picture with its size in pixels."""
     image = pictures.open_picture(path, width)
     if image is None:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from first_gan.run.folder import BEST, CONFIG, LAST, LOGS, SAMPLES, RunFolderError, number_of
+from first_gan.run.folder import BEST, CONFIG, LAST, LOGS, SAMPLES, RunFolderError, folder_of, number_of
 
 
 def runs_in(logs: Path) -> list[Path]:
@@ -36,6 +36,21 @@ def run_called(name: str, root: Path = Path()) -> Path:
             return found[0]
         if named:
             return root / LOGS / name
+    return path
+
+
+def folder_called(name: str) -> Path:
+    """The run folder that is meant by its path, its name, `last`, or one of its checkpoints; else the path.
+
+    Raises:
+        RunFolderError: `last` is named, and there is no run.
+    """
+    path = run_called(name)
+    if name == "last" and path == Path(name) and not path.is_dir():
+        find_checkpoint(name, Path())
+    with suppress(OSError):
+        if path.is_file():
+            return folder_of(path) or path
     return path
 
 
