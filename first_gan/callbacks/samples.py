@@ -12,7 +12,7 @@ from first_gan.callbacks.counting import GAN, samples, updates_done
 from first_gan.drawing.latent import latent_vectors
 from first_gan.drawing.pictures import grid, png, to_pixels
 
-IMAGES = 64
+IMAGES, COLUMNS = 64, 8
 
 
 class SampleGrids(Callback):
@@ -27,6 +27,7 @@ class SampleGrids(Callback):
     def __init__(self, folder: Path | str | None = None, seed: int = 0, real: Tensor | None = None) -> None:
         self.folder = None if folder is None else Path(folder) / "samples"
         self.seed, self.real = seed, real
+        self.latest: Tensor | None = None  # what was drawn last, uint8
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
         if self.folder is not None and trainer.is_global_zero:
@@ -43,10 +44,11 @@ class SampleGrids(Callback):
             self._show(trainer, "samples/generated", self._draw(gan), name, step=updates_done(trainer, gan))
 
     def _draw(self, gan: GAN) -> Tensor:
-        return to_pixels(samples(gan, latent_vectors(IMAGES, gan.latent_dim, self.seed)))
+        self.latest = to_pixels(samples(gan, latent_vectors(IMAGES, gan.latent_dim, self.seed)))
+        return self.latest
 
     def _show(self, trainer: Trainer, tag: str, pixels: Tensor, name: str, step: int) -> None:
-        picture = grid(pixels, columns=8)
+        picture = grid(pixels, columns=COLUMNS)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(tag, pil_to_tensor(picture), step)

@@ -12,6 +12,7 @@ GRAYS = 32  # levels of a gray film: half the bytes of 256, and hardly to be see
 COLORS = 256  # of a color film, chosen from `PALETTE_FRAMES` of its frames, each looked at `PALETTE_SIDE` pixels large
 PALETTE_FRAMES, PALETTE_SIDE = 16, 256
 GRID_ACROSS, FILM_ACROSS, LARGEST = 730, 490, 4  # pixels that pictures and films are enlarged to, at most so many times
+PADDING = 2  # pixels between the images of a grid, and around them
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -25,7 +26,7 @@ def picture(pixels: Tensor) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
-def grid(pixels: Tensor, columns: int | None = None, padding: int = 2) -> Image.Image:
+def grid(pixels: Tensor, columns: int | None = None, padding: int = PADDING) -> Image.Image:
     """One picture of uint8 images (N, C, H, W), C being 1 or 3; about as many columns as rows if `columns` is None."""
     count, channels, height, width = pixels.shape
     columns = min(count, columns or math.ceil(math.sqrt(count)))

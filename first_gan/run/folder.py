@@ -32,7 +32,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
-REPORT = "report.html"
+REPORT, EVOLUTION = "report.html", "evolution.png"
 SAMPLES = "samples"  # a run begins with one of them
 NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,99}", re.ASCII)  # of a run
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
