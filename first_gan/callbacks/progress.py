@@ -1,20 +1,40 @@
 """The progress bar: one for the whole run, redrawn twice a second from means that are on the host already."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ProgressBar
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from first_gan.callbacks.blocks import Samples, can_show
 from first_gan.callbacks.counting import GAN
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
+from first_gan.callbacks.samples import SampleGrids
 
 REFRESH_S = 0.5  # a redraw takes milliseconds
 BAR_WIDTH = 10
+
+
+class Bar(Progress):
+    """A bar below images, if there are any."""
+
+    samples: Samples | None = None
+    _shown: Tensor | None = None
+
+    def show(self, pixels: Tensor) -> None:
+        """From now on the first of these images, uint8 (N, C, H, W); nothing is made anew for the same ones."""
+        if self._shown is not pixels:
+            self._shown, self.samples = pixels, Samples(pixels)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.samples is not None:
+            yield self.samples
+        yield from super().get_renderables()
 
 
 class TrainingProgress(ProgressBar):
@@ -23,13 +43,15 @@ class TrainingProgress(ProgressBar):
     Args:
         metrics: Whose latest means are shown.
         quality: Whose latest score is shown.
+        grids: Whose latest images are shown above the bar, each epoch's in place of the last one's; None shows none.
     """
 
-    def __init__(self, metrics: MetricsLogger, quality: QualityMonitor) -> None:
+    def __init__(self, metrics: MetricsLogger, quality: QualityMonitor, grids: SampleGrids | None = None) -> None:
         super().__init__()
         self.metrics, self.quality = metrics, quality
         self.console = Console()
-        self.bar: Progress | None = None
+        self.grids = grids if can_show(self.console) else None
+        self.bar: Bar | None = None
         self._drawn = 0.0
         self._epoch = 0  # that runs, from 0
         self._enabled = True
@@ -50,7 +72,7 @@ class TrainingProgress(ProgressBar):
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[measured]}"),
         )
-        self.bar = Progress(*columns, console=self.console, auto_refresh=False)
+        self.bar = Bar(*columns, console=self.console, auto_refresh=False)
         self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, done="", measured="")
         self.bar.start()
         self._draw(trainer, gan)
@@ -82,6 +104,8 @@ class TrainingProgress(ProgressBar):
     def _draw(self, trainer: Trainer, gan: GAN) -> None:
         assert self.bar is not None
         (task,) = self.bar.tasks
+        if self.grids is not None and self.grids.latest is not None:
+            self.bar.show(self.grids.latest)
         done = f"{gan.updates:,} updates" if task.total is None else f"{gan.updates / max(1, task.total):.0%}"
         shown: dict[str, Any] = {"description": _epoch(trainer), "done": done, "measured": self._measured()}
         self.bar.update(task.id, completed=gan.updates, refresh=True, **shown)
