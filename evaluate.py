@@ -4,17 +4,19 @@ Prints a table (the trained weights, their moving average, and the floor: real i
 writes it as JSON beside the checkpoint.
 """
 
-from first_gan.run import stopping
+from first_gan.run import cli, startup, stopping
+from first_gan.run.scoring_options import checkpoint_there, parse
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+    cli.check_first("evaluate.py", parse)
+    startup.say_loading("Loading PyTorch ...")
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,10 +25,8 @@ from torch import Tensor, nn
 from first_gan import files
 from first_gan.data import DataError, ImageSet
 from first_gan.data.sources import cache_folder
-from first_gan.run import cli
 from first_gan.run.checkpoints import images_of, load_checkpoint, load_gan
-from first_gan.run.cli import Parser, Steps, UserError, expand
-from first_gan.run.finding import checkpoint_of
+from first_gan.run.cli import Steps, UserError
 from first_gan.run.folder import RunFolderError
 from first_gan.scores.judge import JudgeError, judge_of
 from first_gan.scores.scoring import Reference, all_scores, draw, floor_scores, sample_count
@@ -63,10 +63,12 @@ def evaluate(argv: Sequence[str]) -> int:
     """
     options = parse(argv)
     try:
-        path = checkpoint_of(str(expand(options.checkpoint)))
-        checkpoint = load_checkpoint(path)
-        gan = load_gan(path, checkpoint, HERE)
-        data, dataset, place = images_of(path, checkpoint, options.data_dir)
+        with Steps() as steps:
+            steps.now("reading the images")
+            path = checkpoint_there(options.checkpoint)
+            checkpoint = load_checkpoint(path)
+            gan = load_gan(path, checkpoint, HERE)
+            data, dataset, place = images_of(path, checkpoint, options.data_dir)
         judge = judge_of(dataset, data, cache_folder(dataset, place)) if len(data.classes) > 1 else None
         samples = sample_count(data.shape)
         with Steps() as steps:
@@ -74,7 +76,7 @@ def evaluate(argv: Sequence[str]) -> int:
             reference = None if judge is None else Reference(judge, data.test)
             networks: dict[str, nn.Module] = {"raw": gan.generator} | ({} if gan.ema is None else {"ema": gan.ema})
             scores: dict[str, dict[str, Any]] = {}
-            for name in steps.each([*networks, "floor"], "scoring"):
+            for name in steps.each([*networks, "floor"], "scoring: {}"):
                 if name == "floor":
                     scores[name] = floor_scores(reference, data)
                 else:
@@ -125,21 +127,6 @@ def check_shape(images: Tensor, data: ImageSet, path: Path) -> None:
 TITLES = {"raw": "trained", "ema": "moving average", "floor": "real images"}
 
 
-def parse(argv: Sequence[str]) -> Namespace:
-    parser = Parser(prog="evaluate.py", description="Scores a checkpoint's generator against the test set.")
-    parser.add_argument(
-        "checkpoint",
-        type=str,
-        help="a checkpoint of train.py, its run folder (the best epoch's), or last: the newest run",
-    )
-    parser.add_argument("--data_dir", type=str | None, help="where the images (folder or .npz file) are, if they moved")
-    parser.add_argument("--seed", type=int, default=0, help="decides the latent vectors; 0 or more")
-    options = parser.parse_args(list(argv))
-    if not 0 <= options.seed < 2**63:
-        raise UserError(f"--seed must be 0 to {2**63 - 1}, got {options.seed}")
-    return options
-
-
 def table(scores: dict[str, dict[str, Any]], title: str, classes: int, published: dict[str, str]) -> Table:
     """A row per metric that was measured, a column per set of images, and one of what was `published`, if anything was."""
     result = Table(title=Text(title), title_justify="left")  # as text: a path may hold brackets
@@ -159,4 +146,5 @@ def table(scores: dict[str, dict[str, Any]], title: str, classes: int, published
 
 
 if __name__ == "__main__":
+    startup.loaded()
     stopping.leave(main())

@@ -3,17 +3,19 @@
 Images as a grid, one by one or as an array; walks through latent space; a run's grids as a film; the generator itself as ONNX.
 """
 
-from first_gan.run import stopping
+from first_gan.run import cli, startup, stopping
+from first_gan.run.drawing_options import CANDIDATES, asked, check_number
+from first_gan.run.scoring_options import checkpoint_there
 
 if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
+    cli.check_first("generate.py", asked)
+    startup.say_loading("Loading PyTorch ...")
 
-import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jsonargparse import Namespace
@@ -27,46 +29,15 @@ from first_gan.drawing.images import draw_pixels, images_in, save, written
 from first_gan.drawing.latent import STEPS, anchors, closed_walk, draw, latent_vectors, slerp
 from first_gan.drawing.pictures import FILM_ACROSS, enlarged, gif, grid, png
 from first_gan.report import film
-from first_gan.report.pictures import MOST_FRAMES
-from first_gan.run import cli
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
-from first_gan.run.cli import Parser, RunFailed, Steps, UserError, expand
-from first_gan.run.finding import checkpoint_of, run_called
+from first_gan.run.cli import RunFailed, Steps, UserError, expand
+from first_gan.run.finding import run_called
 from first_gan.run.folder import ROOT, RunFolderError, python_command
 from first_gan.sampling import Trained
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
 
 HERE = Path(__file__).parent
-CANDIDATES = 50  # drawn for each image that --digit keeps
-GRID, WALKS, ARRAY = 10_000, 1_000, 1_000_000  # the most images in a grid, walks, and images in all
-BYTES = 28 * 28  # of the images that these are for; of larger ones as many as take no more memory
 WALK_MS = 80  # that a walk's film shows each step
-
-
-@dataclass(frozen=True)
-class Mode:
-    """What can be drawn.
-
-    Args:
-        out: The default of --out.
-        suffixes: That --out may have.
-        options: That have a meaning here, with their defaults.
-    """
-
-    out: str
-    suffixes: tuple[str, ...]
-    options: dict[str, Any]
-
-
-DRAWN = {"seed": 0, "weights": None, "batch_size": 1000}
-IMAGE_SUFFIXES = (".png", ".npz", ".pt", "")
-MODES = {
-    "images": Mode("samples.png", IMAGE_SUFFIXES, {"num": 64} | DRAWN),
-    "digit": Mode("digit.png", IMAGE_SUFFIXES, {"num": 64, "digit": None, "data_dir": None} | DRAWN),
-    "interpolate": Mode("walk.gif", (".gif", ".png"), {"num": 16, "interpolate": True} | DRAWN),
-    "evolution": Mode("evolution.gif", (".gif",), {"evolution": None, "frames": MOST_FRAMES}),
-    "export": Mode("", (".onnx", ".pt2"), {"export": None, "weights": None}),
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,8 +52,10 @@ def generate(argv: Sequence[str]) -> int:
         UserError: Bad input; nothing was written.
         RunFailed: An exported generator does not draw the same images.
     """
-    options = parse(argv)
-    mode = with_defaults(options)
+    mode, options = asked(argv)
+    if mode == "export" and options.export.lower().endswith(".onnx") and (missing := exporting.missing()):
+        install = python_command("-m", "pip", "install", "-r", ROOT / "requirements-onnx.txt")
+        raise UserError(f"--export {options.export} needs {', '.join(missing)}: {install}")
     out = expand(options.export or options.out)
     try:
         check_free(out, options.overwrite)
@@ -102,108 +75,6 @@ def generate(argv: Sequence[str]) -> int:
         raise UserError(f"{out} cannot be written: {error.strerror}") from error
     print(said)
     return 0
-
-
-def parse(argv: Sequence[str]) -> Namespace:
-    """Reads the arguments; those that were not given are None."""
-    parser = Parser(prog="generate.py", description="Draws from a trained generator.")
-    add = parser.add_argument
-    add(
-        "checkpoint",
-        type=str | None,
-        nargs="?",
-        help="a checkpoint of train.py, its run folder (the best epoch's), or last: the newest run",
-    )
-    add("--num", type=int | None, help="how many images (64), or walks (16)")
-    add("--seed", type=int | None, help="decides the latent vectors; 0 or more (0)")
-    add(
-        "--out",
-        type=str | None,
-        help="samples.png: a grid; .npz, .pt: uint8; no suffix: a folder; a walk: .gif or .png",
-    )
-    add(
-        "--digit",
-        type=int | None,
-        help=f"this class alone, a number from 0: of {CANDIDATES} times as many, those the judge is surest of",
-    )
-    add("--interpolate", action="store_true", help="spherical walks between latent vectors: walk.gif")
-    add(
-        "--evolution",
-        type=str | None,
-        help="a run folder: its sample grids as a film, evolution.gif; needs no checkpoint",
-    )
-    add("--frames", type=int | None, help=f"of that film, at most ({MOST_FRAMES})")
-    add("--export", type=str | None, help="the generator itself, as a file .onnx or .pt2")
-    add("--weights", type=Literal["ema", "raw"] | None, help="moving average, or trained (ema, where there is one)")
-    add("--batch_size", type=int | None, help="images drawn at a time: memory, never the images (1000)")
-    add("--data_dir", type=str | None, help="where the images are, if --digit needs a judge trained on them")
-    add("--overwrite", action="store_true", help="may replace files that are there")
-    return parser.parse_args(list(argv))
-
-
-def with_defaults(options: Namespace) -> str:
-    """Finds out what is to be drawn and fills in its defaults; returns the name of its mode.
-
-    Raises:
-        UserError: Options do not go together, or one is out of range.
-    """
-    modes = [
-        name for name in MODES if options.get(name) not in (None, False) or (name == "digit" and options.digit == 0)
-    ]
-    mode = modes[0] if modes else "images"
-    known = MODES[mode].options
-    named = {name for each in MODES.values() for name in each.options}
-    if strange := [name for name in sorted(named - known.keys()) if options[name] not in (None, False)]:
-        raise UserError(f"--{strange[0]} means nothing {f'with --{mode}' if modes else 'here'}")
-    if (options.checkpoint is None) != (mode == "evolution"):
-        evolution = mode == "evolution"
-        raise UserError("--evolution takes a run folder alone" if evolution else "name a checkpoint of train.py")
-    for name, default in known.items():
-        options[name] = default if options[name] is None else options[name]
-    if mode == "export":
-        if options.out is not None:
-            raise UserError("--export names its file itself; leave out --out")
-        check_suffix("--export", options.export, MODES[mode].suffixes)
-        if options.export.lower().endswith(".onnx") and (missing := exporting.missing()):
-            install = python_command("-m", "pip", "install", "-r", ROOT / "requirements-onnx.txt")
-            raise UserError(f"--export {options.export} needs {', '.join(missing)}: {install}")
-    else:
-        options.out = options.out or MODES[mode].out
-        check_suffix("--out", options.out, MODES[mode].suffixes)
-    check_ranges(options, mode)
-    return mode
-
-
-def check_suffix(option: str, name: str, suffixes: Sequence[str]) -> None:
-    """Makes sure that a file's name tells what to write."""
-    suffix = Path(name).suffix.lower()
-    if suffix not in suffixes or Path(name).name.startswith("."):
-        legal = " or ".join(filter(None, suffixes)) + (", or none for a folder" if "" in suffixes else "")
-        raise UserError(f"{option} {name}: its suffix must be {legal}")
-
-
-def check_ranges(options: Namespace, mode: str) -> None:
-    """Makes sure that numbers are legal."""
-    check_number(options, mode, (1, 28, 28))
-    ranges = {"seed": (0, 2**63 - 1), "frames": (3, 1000), "batch_size": (1, ARRAY)}
-    for name, (low, high) in ranges.items():
-        if options[name] is not None and not low <= options[name] <= high:
-            raise UserError(f"--{name} must be {low} to {high}, got {options[name]}")
-    if options.digit is not None and options.digit < 0:  # how far it goes, the judge knows
-        raise UserError(f"--digit must be at least 0, got {options.digit}")
-
-
-def check_number(options: Namespace, mode: str, shape: Sequence[int]) -> None:
-    """Makes sure that what is drawn, images of this shape (C, H, W), fits into memory."""
-    if options.num is None:
-        return
-    in_grid = Path(options.out or "").suffix.lower() == ".png"
-    most = WALKS if mode == "interpolate" else GRID if in_grid else ARRAY // (CANDIDATES if mode == "digit" else 1)
-    most = max(1, min(most, most * BYTES // math.prod(shape)))
-    if not 1 <= options.num <= most:
-        of_size = "" if math.prod(shape) <= BYTES else f" for images of {'×'.join(map(str, shape))}"
-        more = "; --out images.npz takes more" if in_grid and mode != "interpolate" else ""
-        raise UserError(f"--num must be 1 to {most}{of_size}, got {options.num}{more}")
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -228,7 +99,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> str:
     """Draws or exports from the checkpoint; returns what to say of it."""
     steps.now("loading")
-    path = checkpoint_of(str(expand(options.checkpoint)))
+    path = checkpoint_there(options.checkpoint)
     checkpoint = load_checkpoint(path)
     gan = load_gan(path, checkpoint, HERE)
     network = weights_of(gan, options.weights)
@@ -287,4 +158,5 @@ def large_film(frames: Sequence[Image], milliseconds: int | Sequence[int]) -> by
 
 
 if __name__ == "__main__":
+    startup.loaded()
     stopping.leave(main())

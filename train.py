@@ -10,13 +10,14 @@ if __name__ == "__main__":
     stopping.exit_on_signals()  # while torch loads, which takes seconds; main() takes over
     startup.wait_briefly()
     startup.say_loading()
+    from first_gan.run import cli, declared
+
+    cli.check_first("train.py", declared.check_names)
     style.import_matplotlib()
 
 import errno
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,9 +32,11 @@ from datamodule import MNISTDataModule
 from first_gan.callbacks.checkpoints import AtomicCheckpointIO, EpochCheckpoint
 from first_gan.callbacks.curves import Curves
 from first_gan.callbacks.ending import MissingEnding, lacks_ending
+from first_gan.callbacks.evolution import EvolutionSheet
 from first_gan.callbacks.health import HealthMonitor
+from first_gan.callbacks.layers import Layers
 from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard, quiet_writer
-from first_gan.callbacks.messages import RunMessages, how_to_resume
+from first_gan.callbacks.messages import RunMessages, dropped, how_to_resume
 from first_gan.callbacks.metrics import MetricsLogger, TrainingDiverged
 from first_gan.callbacks.process import OwnProcess, WaitForAll
 from first_gan.callbacks.progress import TrainingProgress
@@ -43,7 +46,7 @@ from first_gan.callbacks.samples import SampleGrids
 from first_gan.callbacks.slowdown import Slowdown
 from first_gan.data import FOLDERS, DataError
 from first_gan.data.sources import OWN, cache_folder
-from first_gan.run import checkpoints, cli, matmul, starting
+from first_gan.run import checkpoints, cli, hush, matmul, starting
 from first_gan.run import folder as run_folder
 from first_gan.run.cli import RunFailed, UserError, expand
 from first_gan.run.folder import RunFolderError
@@ -64,6 +67,9 @@ from gan_module import GAN, HERE
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a person's share of it, or a file as large as may be
 
+# Options of a process, not of its run.
+OF_PROCESS = {"name": None, "ckpt_path": None, "max_time": None, "quiet": False, "verbose": False}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code (see `cli.run_command`)."""
@@ -82,7 +88,7 @@ def train(argv: Sequence[str]) -> int:
 
 
 def _train(argv: Sequence[str], held: ExitStack) -> int:
-    hush()
+    hush.hush()
     # Lightning sets it, for programs that fork; with it torch loads the GPU driver's library anew at every optimizer step.
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     parser = build_parser(GAN, MNISTDataModule)
@@ -90,6 +96,9 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
     try:
         start = starting.read(parser, argv, HERE, held if is_rank_zero else None)
         options, checkpoint, folder = start.options, start.resumed, start.folder
+        note = print if is_rank_zero and not options.quiet else lambda text: None
+        if start.note:
+            note(start.note)
         root = expand(options.default_root_dir)
         if is_rank_zero:  # the others are started when it has its folder
             run_folder.check_name(options.name, root)
@@ -116,21 +125,22 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             trains = checkpoints.check_resumable(start.path, checkpoint, fixed, *limits, ended)
             checkpoints.check_weights(start.path, checkpoint, gan.state_dict())
             check_state(start.path, checkpoint, gan, validated_trainer)
-            if is_rank_zero and (before := checkpoint["options"].get(LIBRARY)) not in (None, library):
-                print(
+            if (before := checkpoint["options"].get(LIBRARY)) not in (None, library):
+                note(
                     f"Its matrix products were computed by {before}, here they are by {library}: last bits may differ."
                 )
             if folder is not None and (folder / run_folder.METRICS).is_file():
                 run_folder.read_metrics(folder)  # a broken line is found before anything is written
             quality.keeps_best = folder is not None and (folder / run_folder.BEST).is_file()
         if is_rank_zero:
-            judged(quality, data, may_train=not options.fast_dev_run)
+            if not judged(quality, data, may_train=not options.fast_dev_run):
+                note("The images are not labelled, so no judge can be trained: no FCD and other scores.")
             health.real, health.held_out = data.train_images, data.held_out_images
         if is_rank_zero and not options.fast_dev_run:
-            name, options.name = options.name, None
-            options.ckpt_path = options.max_time = None  # of this process, not of the run
-            config, device = parser.dump(options, skip_unset=False), device_name(validated_trainer, library)
-            folder = run_folder.open_run(folder, root, config, device, held, name)
+            kept = options.clone()
+            kept.update(Namespace(OF_PROCESS))
+            config, device = parser.dump(kept, skip_unset=False), device_name(validated_trainer, library)
+            folder = run_folder.open_run(folder, root, config, device, held, options.name)
     except MatmulError as error:
         raise UserError(f"--{error}") from error
     except JudgeError as error:
@@ -143,6 +153,10 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
         callbacks, loggers = outputs(folder if is_rank_zero else None, fixed, data, quality, health, updates, options)
         arguments["plugins"] += [AtomicCheckpointIO()]
         callbacks += [] if trains else [MissingEnding()]
+        if options.verbose:
+            hush.let_speak()
+        if options.quiet:
+            arguments["enable_progress_bar"] = False  # else Lightning's own
         trainer = Trainer(**arguments, callbacks=callbacks, logger=loggers or False)
         with quiet_writer():
             code = fit(trainer, gan, data, health, folder, start.path if checkpoint else None)
@@ -154,17 +168,6 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
     except OSError as error:
         what = f"{error.filename or folder} cannot be written: {error.strerror}"
         raise RunFailed(f"{what}. {how_to_resume(folder)}") from error
-
-
-def hush() -> None:
-    """Silences what Lightning says and `callbacks/messages.py` says better, or what does not concern a person here."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # a resumed run's own checkpoints
-    warnings.filterwarnings("ignore", message=".*dirpath has changed.*")  # a folder that moved, or a copied checkpoint
-    warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint.*")  # the Timer of --max_time
-    warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # epoch ends are logged too
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own, of torch's pytree
-    warnings.filterwarnings("ignore", message=".*have no `validation_step`.*")  # a GAN has none
 
 
 def build_parts(options: Namespace) -> tuple[GAN, MNISTDataModule, QualityMonitor, HealthMonitor]:
@@ -199,15 +202,20 @@ def fetch(data: MNISTDataModule) -> None:
         cli.shout(f"NOT {FOLDERS[data.dataset]}?", doubts)
 
 
-def judged(quality: QualityMonitor, data: MNISTDataModule, may_train: bool) -> None:
-    """Gives the scores their judge, which is trained first for a dataset that has none yet, and the real images."""
+def judged(quality: QualityMonitor, data: MNISTDataModule, may_train: bool) -> bool:
+    """Gives the scores their judge, which is trained first for a dataset that has none yet, and the real images.
+
+    Returns:
+        False if scores are wanted of images without labels, of which no judge can be trained.
+    """
     if not quality.every_n_epochs:
-        return
+        return True
     if len(data.images.classes) < 2:
-        print("The images are not labelled, so no judge can be trained: no FCD and other scores.")
-    elif may_train or data.dataset in SHIPPED:
+        return False
+    if may_train or data.dataset in SHIPPED:
         quality.judge = judge_of(data.dataset, data.images, cache_folder(data.dataset, data.folder))
         quality.images = data.images
+    return True
 
 
 def outputs(
@@ -231,24 +239,24 @@ def outputs(
         options: All options.
     """
     metrics, seed = MetricsLogger(), options.seed_everything
-    real = health.real  # of the first process alone, which draws
-    callbacks: list[Any] = [
-        OwnProcess(),
-        metrics,
-        SampleGrids(folder, seed, real),
-        quality,
-        Slowdown(metrics),
-    ]
-    if options.enable_progress_bar is not False:
-        callbacks.append(TrainingProgress(metrics, quality))
+    grids = SampleGrids(folder, seed, health.real)  # real images: of the first process alone, which draws
+    callbacks: list[Any] = [OwnProcess(), metrics, grids, quality]
+    if not options.quiet:
+        callbacks.append(Slowdown(metrics))
+        if options.enable_progress_bar is not False:
+            callbacks.append(TrainingProgress(metrics, quality, grids if options.show_samples else None))
+    if options.enable_model_summary:
+        callbacks.append(Layers())
     callbacks.append(health)
     loggers: list[Logger] = []
     if folder is not None:
         first_update = None if updates is None else updates + 1
         health.folder = folder
         loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
-        callbacks += [Curves(folder), ReportWriter(folder, seed, data.images, data.train_rows)]
-    callbacks.append(RunMessages(folder, metrics, quality, health, fixed[LIBRARY], options.init_from))
+        callbacks += [Curves(folder), EvolutionSheet(folder)]
+        callbacks += [ReportWriter(folder, seed, data.images, data.train_rows)]
+    said = fixed[LIBRARY], options.init_from, options.quiet
+    callbacks.append(RunMessages(folder, metrics, quality, health, *said))
     if not options.fast_dev_run:
         callbacks.append(EpochCheckpoint(folder or Path(), fixed, quality))
     callbacks.append(WaitForAll())
@@ -275,7 +283,7 @@ def fit(
         if STOP.received is None:
             raise
         if trainer.is_global_zero:
-            print("\nInterrupted. " + how_to_resume(folder), file=sys.stderr)
+            print(f"\nInterrupted.{dropped(trainer, gan)} {how_to_resume(folder)}", file=sys.stderr)
         return STOP.exit_code
     except TrainingDiverged as error:
         if not trainer.is_global_zero:

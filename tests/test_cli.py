@@ -1,6 +1,7 @@
 """The command line: what is refused, how it is said, and that config files and flags mix in any order."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +13,12 @@ import yaml
 
 import train
 from datamodule import MNISTDataModule
+from first_gan.run import declared
 from first_gan.run.cli import UserError
+from first_gan.run.folder import ROOT
+from first_gan.run.help import cleaned
 from first_gan.run.options import build_parser
+from first_gan.run.words import NESTED
 from gan_module import GAN
 from tests.conftest import offline
 
@@ -97,6 +102,11 @@ def refused(run: Run, *argv: str) -> str:
             ["--model.generator.widht", "3"],
             "--model.generator.widht of gan_networks.Generator; did you mean --model.generator.widths?",
         ),
+        (["--model.generator.widths", "256,512"], "several values are one word: --model.generator.widths '[256,512]'"),
+        (["--model.generator.widths", "[256,", "512]"], "--model.generator.widths '[256,...]'"),
+        (["--model.betas", "0.5", "0.999"], "several values are one word: --model.betas '[0.5,...]'"),
+        (["--health.stop_on", "collapse"], "relapsed, oscillating, memorizing, modes missing, stalled"),
+        (["--health.stop_on", "collapse"], "--health.stop_on '[mode collapse]'"),
         (["--model.generator.widths", "abc"], "--model.generator.widths: Expected a Sequence, got abc"),
         (
             ["--model.generator_widths", "[3]"],
@@ -230,15 +240,42 @@ def test_print_config_round_trips(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert yaml.safe_load(texts[0])["model"]["betas"] == [0.1, 0.9]
 
 
-def test_help_has_every_option_with_help_and_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_every_option_with_help_and_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         train.main(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    for option in ("latent_dim", "lr_g", "d_steps", "r1", "generator", "ema_decay"):
-        assert f"--model.{option}" in text
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["usage: train.py [options]", ""]
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    told = {f"--{name}" for name in declared.names(ROOT)} - {"--model", "--data", "--quality", "--health"}
+    shown = {line.split()[0] for line in lines if line.startswith("  --")} | {"--help"}
+    assert shown == told | {f"--{name}" for name in NESTED}
     assert "Mescheder et al. 2018" in text
-    assert "default: 0.0002" in text
-    assert "default: 50" in text
+    for default in ("0.0002", "50", "[0.5,0.999]", "gan_networks.Generator", "[256,512]"):
+        assert f"(default: {default})" in text
+    assert not re.search(r":[a-z]+:|``|CONFIG|Disabled by default|Path to a configuration file|\bnull\b", text)
+
+
+def test_words_of_lightnings_docstrings_are_plain() -> None:
+    raw = """If :paramref:`~pytorch_lightning.trainer.trainer.Trainer.deterministic` is set, a
+        :class:`datetime.timedelta`, ``-1``. Default: ``None``."""
+    assert cleaned(raw) == "if deterministic is set, a timedelta, -1"
+
+
+def test_names_are_read_from_the_sources_as_the_parser_knows_them() -> None:
+    parser = build_parser(GAN, MNISTDataModule)
+    theirs = {name for name in parser.names() if not name.endswith(("+", ".help", "-h"))}
+    assert set(declared.names(ROOT)) == theirs
+    for argv in (["--lr", "3"], ["--epochs=3"], ["--gradient_clip_val", "1"], ["--model.l", "3"]):
+        with pytest.raises(UserError) as early:
+            declared.check_names(argv)
+        with pytest.raises(UserError) as late:
+            parser.parse(argv)
+        assert str(early.value) == str(late.value)
+    declared.check_names(["--model.generator.width", "3", "--devices+=1", "--model.generator.help=x", "stray"])
 
 
 def test_the_door_as_a_process(tmp_path: Path) -> None:

@@ -71,6 +71,25 @@ def test_a_person_at_a_terminal_reads_that_it_is_loading_before_it_is(tmp_path: 
     process.wait()
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (["train.py", "--lr", "3"], 2, "train.py: error: unknown option --lr; did you mean --model.lr?"),
+        (["generate.py", "nope.ckpt"], 2, "generate.py: error: no checkpoint at nope.ckpt"),
+        (["generate.py", "--help"], 0, "usage: generate.py [RUN] [options]"),
+        (["evaluate.py", "--seed", "x", "last"], 2, "evaluate.py: error: --seed: Expected a int, got x"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_help_and_bad_arguments_wait_for_no_torch(tmp_path: Path, command: list[str], code: int, said: str) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch is loaded')", encoding="utf-8")
+    process = [sys.executable, str(ROOT / command[0]), *command[1:]]
+    done = subprocess.run(
+        process, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert (done.returncode, (done.stdout + done.stderr).splitlines()[0]) == (code, said)
+
+
 def test_a_file_and_a_pipe_are_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     startup.say_loading()
     startup.loaded()

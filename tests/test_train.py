@@ -43,8 +43,11 @@ def steps(folder: Path, tag: str) -> list[int]:
 
 
 def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_curves: None) -> None:
-    code, out, err = run(*small, "--model.ema_decay", "0.9", "--enable_progress_bar", "true")
+    shown = ["--enable_progress_bar", "true", "--enable_model_summary", "true"]
+    code, out, err = run(*small, "--model.ema_decay", "0.9", *shown)
     assert (code, err) == (0, "")
+    assert "│ generator.model.4     │ Linear        │      402 K │" in out
+    assert "FLOPs" not in out
     assert str(FOLDER) in out
     assert "Epoch 2/2" in out
     assert out.count("--max_epochs") == 2  # the advice, and the command that follows it
@@ -57,6 +60,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_c
         "config.yaml",
         "metrics.csv",
         "curves.png",
+        "evolution.png",
         "summary.json",
         "report.html",
         "report/record.json",
@@ -67,6 +71,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_c
         *samples,
     }
     assert Image.open(FOLDER / "samples/epoch_0002.png").size == (242, 242)
+    assert Image.open(FOLDER / "evolution.png").size == (80 + 3 * 242, 3 * 3 * 30 + 6)  # three epochs of eight images
     assert Image.open(FOLDER / "curves.png").size == (960, 720)  # two panels
     config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
     assert (config["model"]["ema_decay"], config["data"]["train_rows"], config["max_epochs"]) == (0.9, 600, 2)

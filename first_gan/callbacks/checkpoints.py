@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from first_gan import files
-from first_gan.callbacks.counting import GAN, epoch_is_whole
+from first_gan.callbacks.counting import GAN, epoch_is_whole, updates_done
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.run.checkpoints import load_checkpoint
 from first_gan.run.folder import BEST, LAST
@@ -31,6 +31,11 @@ class EpochCheckpoint(ModelCheckpoint):
         )
         self.best = folder / BEST
         self.options, self.quality = options, quality
+        self.saved = 0  # updates that the newest checkpoint holds
+
+    def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
+        super().on_train_start(trainer, gan)
+        self.saved = updates_done(trainer, gan)
 
     def on_train_epoch_end(self, trainer: Trainer, gan: GAN) -> None:
         for logger in trainer.loggers:
@@ -39,6 +44,7 @@ class EpochCheckpoint(ModelCheckpoint):
             if self.quality.improved:  # before last.ckpt: after a kill between them the epoch is trained again
                 trainer.save_checkpoint(self.best)
             super().on_train_epoch_end(trainer, gan)
+            self.saved = updates_done(trainer, gan)
 
     def state_dict(self) -> dict[str, Any]:
         return {}  # names of files, which a resumed run knows itself; one out of a stranger's checkpoint could be removed

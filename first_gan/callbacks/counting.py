@@ -27,6 +27,12 @@ def epoch_is_whole(trainer: Trainer, gan: GAN) -> bool:
     return math.isinf(of_an_epoch) or updates_done(trainer, gan) % of_an_epoch == 0
 
 
+def is_last_epoch(trainer: Trainer) -> bool:
+    """Whether no epoch follows the one that ends."""
+    enough = trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps
+    return trainer.should_stop or enough or trainer.current_epoch + 1 == trainer.max_epochs
+
+
 def trained_weights(gan: GAN) -> dict[str, Any]:
     """What to give `sample` so that it draws by the trained weights, where it draws by their average; else nothing."""
     averaged = isinstance(gan, Sampling) and gan.ema is not None

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from first_gan import files
-from first_gan.callbacks.counting import GAN, samples, taken_for_real, trained_weights, updates_done
+from first_gan.callbacks.counting import GAN, is_last_epoch, samples, taken_for_real, trained_weights, updates_done
 from first_gan.callbacks.loggers import MetricsHistory, history_of
 from first_gan.callbacks.metrics import log
 from first_gan.callbacks.terminal import say
@@ -70,6 +70,7 @@ class HealthMonitor(Callback):
         self.options = options
         self.history: MetricsHistory | None = None
         self.diagnosis: Diagnosis | None = None
+        self.says_changes = self.says_last = True  # whether a new verdict is printed, and after the last epoch
         self.stopped = ""  # the verdict that ended the run
         self._logged = 0  # the last update at which a diagnosis was logged
         self._likeness: Likeness | None = None
@@ -92,7 +93,9 @@ class HealthMonitor(Callback):
             self._measure(trainer, gan)
             before = self.diagnosis
             self._diagnose(trainer)
-            if self.diagnosis is not None and (before is None or before.verdict != self.diagnosis.verdict):
+            changed = self.diagnosis is not None and (before is None or before.verdict != self.diagnosis.verdict)
+            if changed and self.says_changes and (self.says_last or not is_last_epoch(trainer)):
+                assert self.diagnosis is not None
                 say(
                     f"Verdict after epoch {trainer.current_epoch + 1}: {self.diagnosis.headline()}",
                     self.diagnosis.verdict,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, Trainer
 
-from first_gan.callbacks.counting import GAN, epoch_is_whole
+from first_gan.callbacks.counting import GAN, epoch_is_whole, updates_done
 from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
@@ -28,6 +28,7 @@ class RunMessages(Callback):
         health: Who diagnoses the run.
         library: Who multiplies matrices on the CPU; None on a GPU.
         init_from: The checkpoint whose weights it began with.
+        quiet: Whether to say nothing but one line at the end.
     """
 
     def __init__(
@@ -38,15 +39,19 @@ class RunMessages(Callback):
         health: HealthMonitor,
         library: str | None = None,
         init_from: str | None = None,
+        quiet: bool = False,
     ) -> None:
         self.folder, self.metrics, self.quality, self.health = folder, metrics, quality, health
-        self.library, self.init_from = library, init_from
+        self.library, self.init_from, self.quiet = library, init_from, quiet
         self._start = 0.0
+        health.says_changes, health.says_last = not quiet, folder is None  # else it is said at the end
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
         self._start = time.monotonic()
-        if not trainer.is_global_zero:
-            return
+        if trainer.is_global_zero and not self.quiet:
+            self._say_what_is_trained(trainer, gan)
+
+    def _say_what_is_trained(self, trainer: Trainer, gan: GAN) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         batch = f"batch {data.batch_size}"
         if (n := trainer.world_size) > 1:
@@ -70,9 +75,8 @@ class RunMessages(Callback):
             held_out = ", held out" if data.train_rows <= rows.start else ", which it is trained on as well"
             rows_scored = f"training rows {rows.start:,} to {rows.stop - 1:,}{held_out}"
             say(f"Quality  {self.quality.samples:,} images {epochs} against {rows_scored}")
-            print(
-                f"         (real images reach FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f})"
-            )
+            reach = f"FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f}"
+            print(f"         (FCD: 0 is best; real images reach {reach})")
         if self.folder is not None:
             resumed = f", resumed after {gan.updates:,} updates" if gan.updates else ""
             print(f"Run      {relative(self.folder)}{resumed}", flush=True)
@@ -82,6 +86,9 @@ class RunMessages(Callback):
             return
         if self.folder is None:
             print("fast_dev_run: all parts work; nothing was kept.")
+            return
+        if self.quiet:
+            print(self.one_line(), flush=True)
             return
         epochs, seconds = trainer.current_epoch, time.monotonic() - self._start
         if not self.metrics.images:
@@ -103,8 +110,19 @@ class RunMessages(Callback):
 
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
         if trainer.is_global_zero and self.folder is not None and self._start and isinstance(exception, ENDED_EARLY):
+            if self.quiet:
+                print(self.one_line(), flush=True)
+                return
             print()
             self.ending()
+
+    def one_line(self) -> str:
+        """The verdict, the score and the run folder."""
+        assert self.folder is not None
+        diagnosis, scores = self.health.diagnosis, self.quality.latest
+        said = [f"{diagnosis.verdict} (confidence {diagnosis.confidence})"] if diagnosis is not None else []
+        said += [f"FCD {scores['val/fcd']:.1f} after epoch {self.quality.latest_epoch}"] if scores else []
+        return ", ".join([*said, str(relative(self.folder))])
 
     def ending(self) -> None:
         """The diagnosis, the scores, and where to look."""
@@ -131,6 +149,14 @@ def advised_epochs(diagnosis: Diagnosis) -> int:
         return 0
     found = (re.fullmatch(r"--max_epochs (\d+)", each.option) for each in diagnosis.advice)
     return next((int(match[1]) for match in found if match), LESSON_EPOCHS)
+
+
+def dropped(trainer: Trainer, gan: GAN) -> str:
+    """What an interruption costs: the updates since the last checkpoint; empty where there are none."""
+    saved = getattr(trainer.checkpoint_callback, "saved", None)
+    if saved is None or (updates := updates_done(trainer, gan) - saved) < 1:
+        return ""
+    return f" Dropped: {updates:,} update{'s' * (updates > 1)} of epoch {trainer.current_epoch + 1}."
 
 
 def how_to_resume(folder: Path | None) -> str:

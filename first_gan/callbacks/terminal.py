@@ -11,6 +11,8 @@ from first_gan.diagnosis.verdicts import HEALTHY, TOO_EARLY
 GAP = re.compile(r"(\s*\S.*?\s{2,})\S")  # up to a second column
 NARROW = 110  # columns below which a second one begins on a line of its own
 
+SHORT = 20  # columns of a first one that leave enough for the second
+
 
 def say(text: str, verdict: str = "") -> None:
     """Prints lines to stdout.
@@ -38,7 +40,7 @@ def wrapped(line: str, width: int) -> list[str]:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     columns = GAP.match(line)
-    if columns is not None and width < NARROW:
+    if columns is not None and width < NARROW and columns.end(1) > SHORT:
         return [line[: columns.end(1)].rstrip(), *filled(line[columns.end(1) :], width, indent, indent)]
     return filled(line, width, "", " " * columns.end(1) if columns else indent)
 

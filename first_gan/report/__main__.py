@@ -29,12 +29,14 @@ def write(argv: Sequence[str]) -> int:
     """
     parser = Parser(
         prog="python -m first_gan.report",
+        usage="python -m first_gan.report [RUN ...] [options]",
         description="Writes a run's report, a comparison of several runs, or a page of all.",
     )
     parser.add_argument(
         "runs",
         nargs="*",
         type=str,
+        metavar="RUN",
         help="run folders, their names, one of their checkpoints, or last; of one, report.html is written into it",
     )
     parser.add_argument(

@@ -16,6 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from first_gan.run import config_files
+from first_gan.run.folder import quoted
+from first_gan.run.help import Help
+from first_gan.run.hints import unknown_option
 from first_gan.run.output import safe_output
 from first_gan.run.stopping import STOP, Interrupted
 
@@ -62,6 +65,22 @@ def _run_command(program: str, body: Callable[[Sequence[str]], int], argv: Seque
         return STOP.exit_code
 
 
+def check_first(program: str, check: Callable[[Sequence[str]], object]) -> None:
+    """Ends the process where its arguments ask for help or are bad, before the seconds in which torch is loaded.
+
+    Args:
+        program: The command's name, to stand before its errors.
+        check: Takes the arguments; raises UserError.
+    """
+
+    def body(argv: Sequence[str]) -> int:
+        check(argv)
+        return 0
+
+    if code := run_command(program, body, None):
+        sys.exit(code)
+
+
 def plain(text: str) -> str:
     """A text without what would control a terminal, as a checkpoint's or a file's name can hold it."""
     return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text)
@@ -105,9 +124,10 @@ class Steps(Progress):
         self.reset(self._task, total=None, description=description)
 
     def each(self, items: Sequence[T], description: str) -> Iterator[T]:
-        """The items, one after the other, as what is being done."""
+        """The items, one after the other, as what is being done; `{}` in the description is the item."""
         self.reset(self._task, total=len(items), description=description)
         for item in items:
+            self.update(self._task, description=description.format(item))
             yield item
             self.advance(self._task)
 
@@ -118,17 +138,24 @@ class Parser(ArgumentParser):
     Args:
         refused: Options that exist elsewhere and cannot work here, with the reason.
         nested: Options of the classes that are the default, which a misspelt name may mean.
+        values: What may stand in a list that an option takes, where that is a few words.
     """
 
     def __init__(
-        self, refused: Mapping[str, str] = MappingProxyType({}), nested: Sequence[str] = (), **kwargs: Any
+        self,
+        refused: Mapping[str, str] = MappingProxyType({}),
+        nested: Sequence[str] = (),
+        values: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        **kwargs: Any,
     ) -> None:
-        super().__init__(allow_abbrev=False, **kwargs)
-        self.refused, self.nested = refused, nested
+        super().__init__(allow_abbrev=False, formatter_class=Help, **kwargs)
+        self.refused, self.nested, self.values = refused, nested, values
+        self.arrange: Callable[[], None] | None = None  # called before help is printed
 
-    def format_help(self) -> str:
-        """Without the hundred layers of torch that jsonargparse knows as networks."""
-        return re.sub(r",\s+known\s+subclasses:[^)]*\)", ")", super().format_help())
+    def format_help(self, *formatter: Any) -> str:
+        if self.arrange is not None:
+            self.arrange()
+        return super().format_help(*formatter)
 
     def dump(self, cfg: Any, **kwargs: Any) -> str:
         """YAML; what --print_config prints can be kept as a config file, wherever stdout leads and in whatever encoding."""
@@ -197,6 +224,7 @@ class Parser(ArgumentParser):
         message = re.sub(r"(?:a )?typing\.Literal\[(.*?)\]", r"one of \1", message)
         message = re.sub(r"<class '([\w.]+)'>", r"\1", message)
         message = re.sub(r"(?:typing|collections\.abc)\.", "", message)
+        message = self._with_hint(message)
         message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message).replace("NoneType", "null")
         message = re.sub(r"\. Got value: ", ", got ", message)
         return re.sub(r"\s+", " ", message).strip()
@@ -218,41 +246,17 @@ class Parser(ArgumentParser):
         return f"--{option}: {class_path[1] if class_path else given} is not a network's class{why}, such as networks.dcgan.Generator is"
 
     def _unknown(self, name: str, given: str) -> str:
-        if name in self.refused:
-            return f"--{name} cannot be used here: {self.refused[name]}"
-        known = [*self.names(), *self.nested]
-        hint = f"; did you mean --{meant}?" if (meant := closest(name, known)) else "; --help lists the options"
-        return f"unknown option {given if given.startswith('in ') else '--' + name if '--' in given else given}{hint}"
+        return unknown_option(name, given, [*self.names(), *self.nested], self.refused)
 
-
-# What other programs call it.
-COMMON_NAMES = {
-    **dict.fromkeys(("epochs", "n_epochs", "num_epochs"), "max_epochs"),
-    **dict.fromkeys(("learning_rate", "g_lr", "d_lr"), "model.lr"),
-    **dict.fromkeys(("z_dim", "nz", "latent_size", "noise_dim"), "model.latent_dim"),
-    **dict.fromkeys(("beta1", "beta2", "b1", "b2"), "model.betas"),
-    **dict.fromkeys(("dataroot", "data_path", "data_root", "root"), "data.data_dir"),
-    **dict.fromkeys(("gpus", "num_gpus", "ngpu", "gpu_ids"), "devices"),
-    **dict.fromkeys(("resume", "resume_from_checkpoint", "checkpoint"), "ckpt_path"),
-    **dict.fromkeys(("output_dir", "out_dir", "outdir", "outf", "logdir", "log_dir"), "default_root_dir"),
-    **dict.fromkeys(("seed", "manual_seed", "manualSeed"), "seed_everything"),
-    **dict.fromkeys(("device", "cuda"), "accelerator"),
-    "img_size": "data.image_size",
-}
-
-
-def closest(name: str, known: Sequence[str]) -> str | None:
-    """The option that an unknown one most probably means: the same at another depth, one of that meaning, or one spelt alike.
-
-    Args:
-        name: As it was typed: `lr`, `trainer.max_epochs`, `model.init_args.lr`, `batch-size`.
-        known: All options, with their groups.
-    """
-    last = name.replace("-", "_").split(".")[-1]
-    same = [option for option in known if option.split(".")[-1] == last]
-    if same:
-        group = name.split(".")[0]
-        return min(same, key=lambda option: (not option.startswith(f"{group}."), option.count(".")))
-    if (meant := COMMON_NAMES.get(last)) in known:
-        return meant
-    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    def _with_hint(self, message: str) -> str:
+        """How to type several values, where an option got what looks like them or like the first of them."""
+        match = re.search(r'"([\w.]+)".*Expected a (?:Sequence|tuple)\. Got value: (.*)', message, re.DOTALL)
+        if match is None:
+            return message
+        option, given = match[1], match[2].strip()
+        if legal := self.values.get(option):
+            meant = next((each for each in legal if given in each), legal[0])
+            return f"{message.rstrip()}; a list of some of {', '.join(legal)}: --{option} {quoted(f'[{meant}]')}"
+        first = re.match(r"\[?([\w.+-]+(?:, ?[\w.+-]+)*)", given)
+        values = f"{first[1].replace(' ', '')}{'' if ',' in first[1] else ',...'}" if first else "..."
+        return f"{message.rstrip()}; several values are one word: --{option} {quoted(f'[{values}]')}"

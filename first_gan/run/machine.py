@@ -1,5 +1,6 @@
 """What the machine allows: Lightning's check of its own options, accelerators, clusters, notebooks."""
 
+import inspect
 import os
 import re
 import sys
@@ -31,19 +32,8 @@ def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, A
     Raises:
         UserError: The Trainer refuses them, or they cannot work here.
     """
-    not_the_trainers = {
-        "config",
-        "matmul",
-        "seed_everything",
-        "ckpt_path",
-        "init_from",
-        "name",
-        "model",
-        "data",
-        "quality",
-        "health",
-    }
-    arguments = {key: value for key, value in options.items() if key not in not_the_trainers and "." not in key}
+    trainers = inspect.signature(Trainer).parameters
+    arguments = {key: value for key, value in options.items() if key in trainers}
     counts = {f"model.{name}": options.model[name] for name in ("d_steps", "steps_per_execution")}
     for name, value in (arguments | counts).items():
         if isinstance(value, int) and abs(value) >= MOST:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,35 +19,20 @@ from first_gan import files
 from first_gan.callbacks.health import HealthMonitor
 from first_gan.callbacks.messages import LESSON_EPOCHS
 from first_gan.callbacks.quality import QualityMonitor
+from first_gan.diagnosis.verdicts import VERDICTS
 from first_gan.networks import NetworkError, import_trusted, is_plain
 from first_gan.run import matmul
 from first_gan.run.cli import Parser, UserError
 from first_gan.run.config import load
+from first_gan.run.help import arrange
 from first_gan.run.names import CONTENTS, LIBRARY, PROCESSES, flat
+from first_gan.run.words import EXAMPLES, GROUPS, NESTED, NOT_OFFERED, REFUSED, SKIPPED
 
-MANUAL = "the GAN steps its two optimizers itself (manual optimization)"
-NO_VALIDATION = "there is no validation loop: a GAN's losses on held-out images say nothing"
-REFUSED = {
-    "gradient_clip_val": f"{MANUAL}, and the Trainer cannot clip there; try a lower --model.lr",
-    "gradient_clip_algorithm": f"{MANUAL}, and the Trainer cannot clip there",
-    "accumulate_grad_batches": f"{MANUAL}; a larger --data.batch_size does the same",
-    "limit_val_batches": NO_VALIDATION,
-    "val_check_interval": NO_VALIDATION,
-    "check_val_every_n_epoch": NO_VALIDATION,
-    "num_sanity_val_steps": NO_VALIDATION,
-}
-NOT_OFFERED = {
-    *REFUSED,
-    *("callbacks", "logger", "plugins", "profiler", "barebones", "model_registry", "enable_checkpointing"),
-    *("overfit_batches", "limit_test_batches", "limit_predict_batches", "reload_dataloaders_every_n_epochs"),
-    *("use_distributed_sampler", "min_epochs", "min_steps", "enable_autolog_hparams", "inference_mode"),
-}
 PLAIN_TEXT = ("accelerator", "strategy")  # the Trainer takes classes for them as well, which a file could have imported
-NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
 FOUND = (PROCESSES, CONTENTS, LIBRARY)  # of a run, beside its options
 # Beside the model's and the data's; scores of few images differ from scores of many.
 TOP = ("seed_everything", "precision", "limit_train_batches", "quality.samples")
-GROUPS = ("model", "data", "quality", "health")
+WHAT = "Trains a GAN on MNIST, or on your own images."
 NETWORKS = ("model.generator", "model.discriminator")
 
 
@@ -57,34 +43,24 @@ def build_parser(gan: type, data: type) -> Parser:
         gan: The LightningModule's class.
         data: The LightningDataModule's.
     """
-    parser = Parser(REFUSED, NESTED, prog="train.py", description="Trains a GAN on MNIST, or on your own images.")
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file of options; may be repeated")
-    parser.add_argument("--seed_everything", type=int, default=0, help="seed of every random draw; 0 or more")
-    parser.add_argument(
-        "--ckpt_path",
-        type=str | None,
-        default=None,
-        help="resume: a checkpoint's path, `last` for the newest run's, or `auto` for that if there is one, else a new run",
-    )
-    parser.add_argument(
-        "--init_from", type=str | None, default=None, help="begin a new run with the weights of a checkpoint"
-    )
-    parser.add_argument(
-        "--name", type=str | None, default=None, help="of the run's folder in lightning_logs; null for version_N"
-    )
-    parser.add_class_arguments(gan, "model", skip={"seed", "image_shape"})
-    parser.add_class_arguments(data, "data", skip={"seed"})
-    parser.add_class_arguments(QualityMonitor, "quality", skip={"seed", "judge", "images"})
-    parser.add_class_arguments(HealthMonitor, "health", skip={"seed", "real", "held_out", "names", "folder", "options"})
+    says = {"prog": "train.py", "usage": "train.py [options]", "description": WHAT, "epilog": EXAMPLES}
+    parser = Parser(REFUSED, NESTED, {"health.stop_on": VERDICTS}, **says)
+    add = parser.add_argument
+    add("--config", action=ActionConfigFile)
+    add("--seed_everything", type=int, default=0)
+    for name in ("ckpt_path", "init_from", "name"):
+        add(f"--{name}", type=str | None, default=None)
+    for name in ("quiet", "verbose"):
+        add(f"--{name}", action="store_true")
+    add("--show_samples", type=bool, default=True)
+    for group, described in zip(GROUPS, (gan, data, QualityMonitor, HealthMonitor), strict=True):
+        parser.add_class_arguments(described, group, skip={*SKIPPED[group]})
     parser.add_class_arguments(Trainer, None, skip={*NOT_OFFERED, *PLAIN_TEXT})
-    parser.add_argument("--accelerator", type=str, default="auto", help="where to train: auto, cpu, gpu, cuda or mps")
-    parser.add_argument("--strategy", type=str, default="auto", help="how several devices share it: auto or ddp")
-    parser.add_argument(
-        "--matmul",
-        type=Literal[matmul.OPTIONS],
-        default="auto",
-        help="who multiplies fp32 matrices on a CPU: torch as it likes, onednn, or auto, the faster one where it is exact",
-    )
+    for name in PLAIN_TEXT:
+        add(f"--{name}", type=str, default="auto")
+    add("--matmul", type=Literal[matmul.OPTIONS], default="auto")
+    classes = inspect.signature(gan).parameters
+    parser.arrange = lambda: arrange(parser, {network: classes[network.split(".")[-1]].default for network in NETWORKS})
     parser.set_defaults(max_epochs=LESSON_EPOCHS, log_every_n_steps=50, precision="32-true", enable_model_summary=False)
     return parser
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Start:
         resumed: The checkpoint, where its run goes on.
         folder: The run folder it lies in, where its run goes on there.
         weights: The checkpoint's weights by name, where a new run begins with them.
+        note: What a person may want to know of it.
     """
 
     options: Namespace
@@ -40,6 +41,7 @@ class Start:
     resumed: dict[str, Any] | None = None
     folder: Path | None = None
     weights: Mapping[str, Tensor] | None = None
+    note: str = ""
 
 
 def read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | None) -> Start:
@@ -61,7 +63,7 @@ def read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | N
 
 
 def _read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | None) -> Start:
-    typed = typed_checkpoint(argv)
+    typed, note = typed_checkpoint(argv), ""
     root = expand(typed.default_root_dir)
     if typed.ckpt_path is not None:
         path = find_checkpoint(str(expand(typed.ckpt_path)), root, typed.name)
@@ -71,11 +73,11 @@ def _read(parser: Parser, argv: Sequence[str], project: Path, held: ExitStack | 
                     "--init_from begins a new run, and --ckpt_path goes on with an old one: leave one of them out"
                 )
             return _resume(parser, argv, project, path, held)
-        print(f"--ckpt_path auto: no run in {root / LOGS} has a checkpoint yet, so a new one begins.", flush=True)
+        note = f"--ckpt_path auto: no run in {root / LOGS} has a checkpoint yet, so a new one begins."
     if typed.init_from is not None:
         path = expand(typed.init_from)
-        return _begin_with(parser, argv, project, find_checkpoint(str(path), root) or path)
-    return Start(parser.parse(argv))
+        return replace(_begin_with(parser, argv, project, find_checkpoint(str(path), root) or path), note=note)
+    return Start(parser.parse(argv), note=note)
 
 
 def _resume(parser: Parser, argv: Sequence[str], project: Path, path: Path, held: ExitStack | None) -> Start:

@@ -35,9 +35,9 @@ def others_running(samples: int = 5, seconds: float = 0.002) -> int:
     return int(statistics.median(counts))
 
 
-def say_loading() -> None:
+def say_loading(what: str = LOADING) -> None:
     """Tells a person at a terminal why nothing happens yet."""
-    _over(LOADING)
+    _over(what)
 
 
 def loaded() -> None:
