@@ -91,7 +91,7 @@ def arrange(parser: ArgumentParser, networks: Mapping[str, type]) -> None:
         for name in [name for name in actions if name.startswith(f"{group}.")]:
             sections[title].append(actions.pop(name))
             if name in networks:
-                sections[title][-1].help += f" --{name}.help CLASS lists its options"
+                sections[title][-1].help = f"{sections[title][-1].help} --{name}.help CLASS lists its options"
                 sections[title] += _arguments(networks[name], name)
     sections[list(SECTIONS)[-1]] += [action for name, action in actions.items() if name not in GROUPS]
     parser._action_groups = [_group(parser, title, found) for title, found in sections.items()]
