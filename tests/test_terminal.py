@@ -79,7 +79,7 @@ def halves(colours: list[list[int]], height: int = 28, width: int = 28) -> Tenso
 
 
 @pytest.mark.parametrize(
-    ("width", "shown", "lines"), [(79, 8, 5), (80, 8, 5), (120, 8, 7), (300, 8, 10), (40, 4, 5), (5, 1, 3)]
+    ("width", "shown", "lines"), [(79, 8, 5), (80, 8, 5), (120, 8, 7), (300, 8, 10), (36, 3, 6), (5, 1, 3)]
 )
 def test_eight_samples_stand_side_by_side_or_as_many_as_fit(width: int, shown: int, lines: int) -> None:
     console = terminal(width, color_system="truecolor")
