@@ -46,6 +46,7 @@ from first_gan.callbacks.samples import SampleGrids
 from first_gan.callbacks.slowdown import Slowdown
 from first_gan.data import FOLDERS, DataError
 from first_gan.data.sources import OWN, cache_folder
+from first_gan.diagnosis.history import FCD
 from first_gan.run import checkpoints, cli, hush, matmul, starting
 from first_gan.run import folder as run_folder
 from first_gan.run.cli import RunFailed, UserError, expand
@@ -252,7 +253,8 @@ def outputs(
     if folder is not None:
         first_update = None if updates is None else updates + 1
         health.folder = folder
-        loggers = [RunTensorBoard(folder, first_update), MetricsCSV(folder, first_update)]
+        table = MetricsCSV(folder, first_update)
+        loggers = [RunTensorBoard(folder, first_update, fixed, table.lowest(FCD)), table]
         callbacks += [Curves(folder), EvolutionSheet(folder)]
         callbacks += [ReportWriter(folder, seed, data.images, data.train_rows)]
     said = fixed[LIBRARY], options.init_from, options.quiet

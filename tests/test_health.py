@@ -50,8 +50,8 @@ def test_the_end_says_what_summary_json_and_tensorboard_say(run: Run, small: lis
     assert found["advice"][0]["option"] in ending
     assert f" -m tensorboard.main --logdir {FOLDER.parent}\n" in ending
     for name in QUESTIONS:
-        assert steps(FOLDER, f"health/{name}") == [10, 20]
-        assert events(FOLDER).Scalars(f"health/{name}")[-1].value == found["answers"][name]["score"]
+        assert steps(FOLDER, f"verdict/{name}") == [10, 20]
+        assert events(FOLDER).Scalars(f"verdict/{name}")[-1].value == found["answers"][name]["score"]
     text = events(FOLDER).Tensors("health/diagnosis/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert found["verdict"] in text
     assert diagnose(run_folder.read_metrics(FOLDER), {}).as_dict()["verdict"] == found["verdict"]
@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_gets_the_same_ending(run: Run, small: list[str
     assert "--model.lr_g 2e-4" in out
     assert "--model.lr_d 2e-4" in out
     assert "TensorBoard  " in out
-    assert events(FOLDER).Scalars("health/convergence")[-1].value == -1
+    assert events(FOLDER).Scalars("verdict/convergence")[-1].value == -1
     assert summary()["verdict"] == "diverging"
     assert "<strong>diverging</strong>" in (FOLDER / "report.html").read_text(encoding="utf-8")
     assert all(answer["answer"] and "nan" not in answer["answer"] for answer in summary()["answers"].values())

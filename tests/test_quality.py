@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     assert (code, err) == (0, "")
     assert "against training rows 50,000 to 59,999, held out" in out
     rows = scores_of(FOLDER)
-    assert [row["step"] for row in rows] == steps(FOLDER, "val/fcd") == steps(FOLDER, "val/raw_fcd") == [10, 20]
+    assert [row["step"] for row in rows] == steps(FOLDER, "val/fcd") == steps(FOLDER, "val_raw/fcd") == [10, 20]
 
     path = FOLDER / "checkpoints/last.ckpt"
     gan = checkpoints.load_gan(path, checkpoints.load_checkpoint(path), HERE)
@@ -66,7 +66,7 @@ def test_the_best_epoch_is_kept(run: Run, small: list[str]) -> None:
     best = min(scores_of(FOLDER), key=lambda row: row["val/fcd"])
     assert f"FCD {best['val/fcd']:.1f} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
     assert checkpoints.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
-    epochs = steps(FOLDER, "epoch")
+    epochs = steps(FOLDER, "train/epoch")
     assert len(epochs) == len(set(epochs))
 
 

@@ -94,7 +94,7 @@ def test_killed_and_resumed_equals_uninterrupted(images_dir: Path, tmp_path: Pat
     rows = [run_folder.read_metrics(d / FOLDER) for d in (whole, broken)]
     for one, other in zip(*rows, strict=True):
         assert one | {"train/images_per_second": 0} == other | {"train/images_per_second": 0}
-    for tag in (*SCALARS, "health/g_improving", "health/convergence", "samples/generated", "samples/real", "curves"):
+    for tag in (*SCALARS, "verdict/g_improving", "verdict/convergence", "samples/generated", "samples/real"):
         assert steps(broken / FOLDER, tag) == steps(whole / FOLDER, tag), tag
     values = [[e.value for e in events(d / FOLDER).Scalars("train/g_loss")] for d in (whole, broken)]
     assert values[0] == values[1]

@@ -5,13 +5,10 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from PIL import Image
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
-from torchvision.transforms.functional import pil_to_tensor
 
 from first_gan import files
-from first_gan.callbacks.counting import GAN, updates_done
+from first_gan.callbacks.counting import GAN
 from first_gan.drawing import style
 from first_gan.run.folder import read_metrics
 
@@ -26,7 +23,7 @@ PANELS = (
 
 
 class Curves(Callback):
-    """Draws `curves.png` when training is done, and shows it in TensorBoard.
+    """Draws `curves.png` when training is done.
 
     Args:
         folder: The run folder.
@@ -44,12 +41,6 @@ class Curves(Callback):
             print(f"No curves.png: matplotlib cannot draw it ({error})", file=sys.stderr)
             return
         files.write(self.folder / "curves.png", picture)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
-                    logger.experiment.add_image(
-                        "curves", pil_to_tensor(image.convert("RGB")), updates_done(trainer, gan)
-                    )
 
 
 def rendered(rows: list[dict[str, float]]) -> bytes:

@@ -1,5 +1,6 @@
 """Where metrics go: TensorBoard's events and metrics.csv, both fit to be resumed, each x once."""
 
+import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,27 +12,49 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from first_gan.callbacks import board
+from first_gan.diagnosis.history import FCD
 from first_gan.run.folder import read_metrics, write_rows
 
 
 class RunTensorBoard(TensorBoardLogger):
-    """TensorBoard events right in the run folder.
+    """TensorBoard events right in the run folder, arranged as `board` says: groups, a layout, runs compared by FCD.
 
     Args:
         folder: The run folder.
         first_update: Where a resumed run goes on: what an earlier process logged at this x or later is purged.
+        options: The run's options by name, which it is compared with other runs by.
+        best: The lowest FCD of a resumed run so far.
     """
 
-    def __init__(self, folder: Path, first_update: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first_update: int | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+        best: float = math.inf,
+    ) -> None:
         version = folder.name
         super().__init__(
             folder.parent.parent, folder.parent.name, version, default_hp_metric=False, purge_step=first_update
         )
+        self.options, self.best = board.hyperparameters(options), best
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Called by the Trainer as training begins, with the module's own; the run's are all of it."""
+        self.experiment.add_custom_scalars(board.layout())
+        for summary in board.comparison(self.options):
+            self.experiment.file_writer.add_summary(summary)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        shown = {board.tag(name): value for name, value in metrics.items()}
+        if FCD in metrics:
+            self.best = min(self.best, metrics[FCD])
+            shown |= {board.BEST_FCD: self.best} if math.isfinite(self.best) else {}
         try:
-            super().log_metrics(metrics, step)
+            super().log_metrics(shown, step)
         except ValueError as error:
             if isinstance(error.__cause__, OSError):  # a full disk; Lightning takes it for a value of a wrong kind
                 raise error.__cause__ from error
@@ -40,6 +63,12 @@ class RunTensorBoard(TensorBoardLogger):
     @rank_zero_only
     def save(self) -> None:
         self.experiment.flush()  # and no hparams.yaml: config.yaml says it all
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if status == "success":
+            self.experiment.file_writer.add_summary(board.ended())  # TensorBoard keeps the first that it reads
+        super().finalize(status)
 
 
 @contextmanager
@@ -114,6 +143,10 @@ class MetricsCSV(MetricsHistory):
             kept = [row for row in read_metrics(folder) if row["step"] < first_update]
             self.rows = {int(row["step"]): row for row in kept}
             self.save()
+
+    def lowest(self, name: str) -> float:
+        """The lowest value of a metric so far; infinite where there is none."""
+        return min((row[name] for row in self.rows.values() if name in row), default=math.inf)
 
     @property
     def name(self) -> str:
