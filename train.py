@@ -38,6 +38,7 @@ from first_gan.callbacks.layers import Layers
 from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard, quiet_writer
 from first_gan.callbacks.messages import RunMessages, dropped, how_to_resume
 from first_gan.callbacks.metrics import MetricsLogger, TrainingDiverged
+from first_gan.callbacks.others import LoggerError, check_loggers, started
 from first_gan.callbacks.process import OwnProcess, WaitForAll
 from first_gan.callbacks.progress import TrainingProgress
 from first_gan.callbacks.quality import QualityMonitor
@@ -103,6 +104,7 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
         root = expand(options.default_root_dir)
         if is_rank_zero:  # the others are started when it has its folder
             run_folder.check_name(options.name, root)
+        options.logger = check_loggers(options.logger)
         gan, data, quality, health = build_parts(options)
         if start.path is not None and start.weights is not None:
             starting.load_weights(gan, start.path, start.weights)
@@ -144,6 +146,8 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             folder = run_folder.open_run(folder, root, config, device, held, options.name)
     except MatmulError as error:
         raise UserError(f"--{error}") from error
+    except LoggerError as error:
+        raise UserError(str(error)) from error
     except JudgeError as error:
         raise UserError(f"{error}\nto train without scores: --quality.every_n_epochs 0") from error
     except (DataError, RunFolderError) as error:
@@ -165,6 +169,10 @@ def _train(argv: Sequence[str], held: ExitStack) -> int:
             raise UserError("nothing was left to train: --max_time or another limit was reached before")
         return code
     except (DataError, RunFolderError) as error:  # bad data on another machine, or a broken metrics.csv
+        raise UserError(str(error)) from error
+    except LoggerError as error:
+        if folder is not None and start.folder is None:
+            run_folder.remove(folder)  # nothing of the new run is there yet
         raise UserError(str(error)) from error
     except OSError as error:
         what = f"{error.filename or folder} cannot be written: {error.strerror}"
@@ -255,6 +263,7 @@ def outputs(
         health.folder = folder
         table = MetricsCSV(folder, first_update)
         loggers = [RunTensorBoard(folder, first_update, fixed, table.lowest(FCD)), table]
+        loggers += started(options.logger, folder, fixed)
         callbacks += [Curves(folder), EvolutionSheet(folder)]
         callbacks += [ReportWriter(folder, seed, data.images, data.train_rows)]
     said = fixed[LIBRARY], options.init_from, options.quiet

@@ -17,6 +17,7 @@ import generate
 import train
 from first_gan.report.__main__ import main as reporting_main
 from tests.conftest import UNREACHABLE
+from tests.other_loggers import stand_ins  # noqa: F401 - a fixture
 
 ROOT = Path(train.__file__).parent
 PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
@@ -48,8 +49,12 @@ def test_the_readme_opens_with_the_two_commands_and_the_way_without_make() -> No
 
 
 @pytest.mark.parametrize("argv", commands(), ids=" ".join)
-def test_every_command_of_the_readme_works(argv: list[str], small: list[str], tmp_path: Path) -> None:
+def test_every_command_of_the_readme_works(
+    argv: list[str], small: list[str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Runs each, cut down: few images, one or two epochs, and one process where it asks for a GPU or for many."""
+    if "--logger" in argv:  # whose packages need not be installed
+        request.getfixturevalue("stand_ins")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     one_process = ["--accelerator", "cpu", "--devices", "1", "--num_nodes", "1", "--strategy", "auto"]
     if {"--help", "--print_config"} & set(argv):

@@ -9,6 +9,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from first_gan import files
 from first_gan.callbacks.counting import GAN, samples, updates_done
+from first_gan.callbacks.others import OtherLogger
 from first_gan.drawing.latent import latent_vectors
 from first_gan.drawing.pictures import grid, png, to_pixels
 
@@ -52,5 +53,7 @@ class SampleGrids(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(tag, pil_to_tensor(picture), step)
+            elif isinstance(logger, OtherLogger):
+                logger.log_picture(tag, picture, step)
         if self.folder is not None:
             files.write(self.folder / f"{name}.png", png(picture))

@@ -1,7 +1,7 @@
 """A run folder, `lightning_logs/version_N/`: claimed by one process, resumed, read. Files in it change in one rename.
 
 Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/,
-curves.png, report.html and what that shows in report/.
+curves.png, report.html and what that shows in report/; and what other loggers leave (see first_gan/callbacks/others.py).
 """
 
 import csv
@@ -38,6 +38,7 @@ NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,99}", re.ASCII)  # of a run
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
 PARTS = ("checkpoints", "samples", "report")  # its folders
+GUESTS = ("wandb", "csv")  # those of loggers that --logger names
 GRACE = 1.0  # seconds that a killed run's lock may outlive it: a git that it had just started still has it
 LONGEST = 256 << 20  # bytes of metrics.csv
 WHOLE = re.compile(r"-?\d{1,15}", re.ASCII)
@@ -129,22 +130,27 @@ def open_run(
         write_config(claimed, config, device)
     except OSError as error:
         if folder is None:
-            shutil.rmtree(claimed, ignore_errors=True)
-            with suppress(OSError):  # it holds other runs
-                claimed.parent.rmdir()
+            remove(claimed)
         raise RunFolderError(f"{claimed} cannot be written: {error.strerror}") from error
     return claimed
+
+
+def remove(folder: Path) -> None:
+    """Removes a run folder that has been claimed in vain, and `lightning_logs/` if nothing else is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # it holds other runs
+        folder.parent.rmdir()
 
 
 def make_ready(folder: Path) -> None:
     """Makes a run folder's own folders, and removes what a killed process left half-written.
 
     Raises:
-        RunFolderError: One of them, or a file of TensorBoard's, is a link, by which a file elsewhere would be overwritten.
+        RunFolderError: One of them, or of a logger's files, is a link, by which a file elsewhere would be overwritten.
         OSError: It cannot be written.
     """
     own = [folder / name for name in PARTS]
-    for path in [*own, *folder.glob("events.out.tfevents.*")]:
+    for path in [*own, *(folder / name for name in GUESTS), *folder.glob("events.out.tfevents.*")]:
         if path.is_symlink():
             raise RunFolderError(f"{path} is a link; a run's folder holds nothing but its own files: remove it")
     for path in own:

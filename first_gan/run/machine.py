@@ -32,7 +32,7 @@ def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, A
     Raises:
         UserError: The Trainer refuses them, or they cannot work here.
     """
-    trainers = inspect.signature(Trainer).parameters
+    trainers = inspect.signature(Trainer).parameters.keys() - {"logger"}  # which is ours
     arguments = {key: value for key, value in options.items() if key in trainers}
     counts = {f"model.{name}": options.model[name] for name in ("d_steps", "steps_per_execution")}
     for name, value in (arguments | counts).items():

@@ -53,6 +53,7 @@ def build_parser(gan: type, data: type) -> Parser:
     for name in ("quiet", "verbose"):
         add(f"--{name}", action="store_true")
     add("--show_samples", type=bool, default=True)
+    add("--logger", type=list[str] | str, default=[])
     for group, described in zip(GROUPS, (gan, data, QualityMonitor, HealthMonitor), strict=True):
         parser.add_class_arguments(described, group, skip={*SKIPPED[group]})
     parser.add_class_arguments(Trainer, None, skip={*NOT_OFFERED, *PLAIN_TEXT})

@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "show_samples": ("{true,false}", "eight samples above the bar, in a terminal with colours"),
         "enable_progress_bar": ("{true,false}", "the bar, and the line for each epoch"),
         "enable_model_summary": ("{true,false}", "the networks' layers and their sizes"),
+        "logger": ("NAME", "also log to wandb, mlflow or csv; several as a list"),
         "log_every_n_steps": (
             "N",
             "updates from one row of metrics.csv, and point of TensorBoard's curves, to the next",
@@ -85,7 +86,7 @@ GROUPS = dict(
 )  # where their options stand
 OWN = (  # options that are neither Lightning's nor an argument of ours
     *("config", "name", "ckpt_path", "init_from", "seed_everything", "print_config", "help"),
-    *("quiet", "verbose", "show_samples", "accelerator", "strategy", "matmul"),
+    *("quiet", "verbose", "show_samples", "logger", "accelerator", "strategy", "matmul"),
 )
 METAVARS = {
     "model.generator": "CLASS",
