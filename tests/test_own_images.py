@@ -49,7 +49,7 @@ def test_a_folder_of_classes_is_trained_on_scored_drawn_from_and_reported(run: R
     assert "against training rows 540 to 647" in out
     assert " FCD " in out
     assert open_picture(FOLDER / "samples/epoch_0001.png", 1000).mode == "RGB"  # type: ignore[union-attr]
-    assert Image.open(FOLDER / "samples/real.png").size == (8 * 18 + 2, 8 * 18 + 2)
+    assert Image.open(FOLDER / "samples/real.png").size == (4 * (8 * 18 + 2),) * 2
     page = (FOLDER / "report.html").read_text(encoding="utf-8")
     assert "Is it copying?" in page
     config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))

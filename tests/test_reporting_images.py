@@ -5,12 +5,15 @@ import html
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from first_gan.drawing.pictures import enlarged
 from first_gan.report.comparison import comparison
+from first_gan.report.pictures import native, open_picture
 from first_gan.report.run import Record, Run
 from first_gan.run.folder import NEAREST, RECORD, WALK
 from tests.made_runs import end_run, make_run, save_noise, write_rows
@@ -54,6 +57,19 @@ def test_pictures_of_any_size_and_color_are_shown_whole(tile: int, channels: int
     ]
     comparing = comparison([Run.read(FOLDER), Run.read(FOLDER)])
     assert [picture.size for picture in pictures_in(comparing)] == [frame.size] * 2
+
+
+@pytest.mark.parametrize(("side", "factor"), [(242, 3), (146, 4), (402, 1)])
+def test_the_report_finds_a_grids_own_pixels_again(side: int, factor: int) -> None:
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8))
+    large = enlarged(small)
+    assert large.size == (factor * side,) * 2
+    large.save("grid.png")
+    found = open_picture(Path("grid.png"), 640)
+    assert found is not None
+    assert np.array_equal(np.asarray(found), np.asarray(small))
+    large.putpixel((1, 0), 255 - int(large.getpixel((1, 0))))  # type: ignore[arg-type]
+    assert native(large).size == large.size
 
 
 def test_large_noise_in_color_fits() -> None:

@@ -70,7 +70,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_c
         ".lock",
         *samples,
     }
-    assert Image.open(FOLDER / "samples/epoch_0002.png").size == (242, 242)
+    assert Image.open(FOLDER / "samples/epoch_0002.png").size == (3 * 242, 3 * 242)
     assert Image.open(FOLDER / "evolution.png").size == (80 + 3 * 242, 3 * 3 * 30 + 6)  # three epochs of eight images
     assert Image.open(FOLDER / "curves.png").size == (960, 720)  # two panels
     config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))

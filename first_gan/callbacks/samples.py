@@ -11,7 +11,7 @@ from first_gan import files
 from first_gan.callbacks.counting import GAN, samples, updates_done
 from first_gan.callbacks.others import OtherLogger
 from first_gan.drawing.latent import latent_vectors
-from first_gan.drawing.pictures import grid, png, to_pixels
+from first_gan.drawing.pictures import enlarged, grid, png, to_pixels
 
 IMAGES, COLUMNS = 64, 8
 
@@ -20,7 +20,7 @@ class SampleGrids(Callback):
     """Draws the same 64 latent vectors after each epoch, so that one sees them turn into images.
 
     Args:
-        folder: Grids go into its `samples/`; None keeps no files, so that they are in TensorBoard alone.
+        folder: Grids go into its `samples/`, enlarged; None keeps no files, so that they are in TensorBoard alone.
         seed: Decides the latent vectors, alone.
         real: Real images to show beside them, uint8, (N, C, H, W); the first 64 are shown.
     """
@@ -56,4 +56,4 @@ class SampleGrids(Callback):
             elif isinstance(logger, OtherLogger):
                 logger.log_picture(tag, picture, step)
         if self.folder is not None:
-            files.write(self.folder / f"{name}.png", png(picture))
+            files.write(self.folder / f"{name}.png", png(enlarged(picture)))

@@ -28,7 +28,8 @@ def evolution(folder: Path, most: int = MOST_FRAMES) -> tuple[list[Image.Image],
     grids = Run.read(folder).grids(most)
     if not grids:
         raise RunFolderError(f"{folder / 'samples'} has no sample grids that can be read")
-    frames = [_captioned(grid, f"epoch {epoch}" if epoch else "before training") for epoch, grid in grids.items()]
+    size = max(grid.size for grid in grids.values())  # of one that is all black its own pixels are not to be told
+    frames = [_captioned(grid.resize(size, Image.Resampling.NEAREST), f"epoch {epoch}" if epoch else "before training") for epoch, grid in grids.items()]
     return frames, [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
 
 

@@ -16,6 +16,7 @@ MOST_SIDE = 16_383  # pixels that WebP can have
 # WebP's quality, and how many times smaller: the first at which all fit. Noise takes thrice an image's bytes.
 LADDER = ((80, 1), (60, 1), (40, 1), (20, 1), (5, 1), (20, 2), (5, 2), (5, 4))
 GRAY = ("1", "L", "LA")  # modes
+FACTORS = (4, 3, 2)  # that a run's grids may have been enlarged by (see first_gan/drawing/pictures.py)
 
 
 def thinned(epochs: Sequence[int], keep: Collection[int | None] = (), most: int = MOST_FRAMES) -> list[int]:
@@ -35,19 +36,30 @@ def thinned(epochs: Sequence[int], keep: Collection[int | None] = (), most: int 
 
 
 def open_picture(path: Path, width: int = MOST_SIDE) -> Image.Image | None:
-    """A picture of a run folder, L or RGB, made smaller where it is wider; None for one that is missing, broken or huge."""
+    """A picture of a run folder, L or RGB, in its own pixels, or fewer where it is wider; None for one that is missing, broken or huge."""
     try:
         with Image.open(
             io.BytesIO(files.read(path, MOST_BYTES)), formats=["PNG"]
         ) as image:  # else Pillow runs Ghostscript
             if image.width * image.height > MOST_PIXELS:
                 return None
-            picture = image.convert("L" if image.mode in GRAY else "RGB")
+            picture = native(image.convert("L" if image.mode in GRAY else "RGB"))
     except Exception:  # Pillow raises many kinds on broken pictures
         return None
     if picture.width > width:
         picture = picture.resize((width, max(1, round(picture.height * width / picture.width))))
     return picture if max(picture.size) <= MOST_SIDE else None
+
+
+def native(picture: Image.Image) -> Image.Image:
+    """One that was enlarged, with squares for pixels, as it was before; any other as it is."""
+    for factor in FACTORS:
+        width, height = picture.width // factor, picture.height // factor
+        if (factor * width, factor * height) == picture.size and width and height:
+            small = picture.resize((width, height), Image.Resampling.NEAREST)
+            if small.resize(picture.size, Image.Resampling.NEAREST).tobytes() == picture.tobytes():
+                return small
+    return picture
 
 
 def encoded(images: Sequence[Image.Image], most: int = PICTURE_BYTES) -> list[str]:
