@@ -70,7 +70,7 @@ from gan_module import GAN, HERE
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a person's share of it, or a file as large as may be
 
 # Options of a process, not of its run.
-OF_PROCESS = {"name": None, "ckpt_path": None, "max_time": None, "quiet": False, "verbose": False}
+OF_PROCESS = {"name": None, "ckpt_path": None, "max_time": None, "quiet": False, "verbose": False, "open": False}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -265,7 +265,7 @@ def outputs(
         loggers = [RunTensorBoard(folder, first_update, fixed, table.lowest(FCD)), table]
         loggers += started(options.logger, folder, fixed)
         callbacks += [Curves(folder), EvolutionSheet(folder)]
-        callbacks += [ReportWriter(folder, seed, data.images, data.train_rows)]
+        callbacks += [ReportWriter(folder, seed, data.images, data.train_rows, health.held_out, options.open)]
     said = fixed[LIBRARY], options.init_from, options.quiet
     callbacks.append(RunMessages(folder, metrics, quality, health, *said))
     if not options.fast_dev_run:

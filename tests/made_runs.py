@@ -12,7 +12,7 @@ import yaml
 from torchvision.transforms.functional import to_pil_image
 
 from first_gan.drawing.latent import ANCHORS, STEPS
-from first_gan.report.page import WALK_COLUMNS
+from first_gan.report.gallery import WALK_COLUMNS
 from first_gan.report.run import Record
 from first_gan.run.folder import NEAREST, RECORD, SIGNATURE, WALK, read_rows
 

@@ -94,7 +94,7 @@ def test_classes_are_shown_by_name_with_their_shares(number: int) -> None:
     assert re.findall(r'<div(?: class="missing")? title="(.*?)">', classes) == [html.escape(title) for title in titles]
     missing = [name for name, (drawn, _) in zip(names, shares, strict=True) if drawn < 10 / number]
     assert re.findall(r'<div class="missing" title="(.*?):', classes) == [html.escape(name) for name in missing]
-    assert ("(in red: missing)" in classes) == bool(missing)
+    assert ("(in red and crossed out: missing)" in classes) == bool(missing)
     label = re.search(r'aria-label="(.*?)"', classes)
     assert label is not None
     assert "0 to 9" not in label[1]
@@ -155,7 +155,7 @@ def test_all_that_was_found_is_told_and_marked() -> None:
     assert "<strong>relapsed</strong> since epoch 6" in also
     assert "epoch 4 was better" in also
     marks = [mark for mark in data_of(page)["marks"] if mark["kind"] == "fault"]
-    assert marks == [{"epoch": 6, "x": 469 * 6, "label": "relapsed since", "kind": "fault"}]
+    assert marks == [{"epoch": 6, "label": "relapsed since", "kind": "fault"}]
     assert "since when something is wrong" in section_of(page, "curves")
 
 

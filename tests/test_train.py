@@ -66,6 +66,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_c
         "report/record.json",
         "report/latent_walk.png",
         "report/nearest.png",
+        "report/opinion.png",
         "checkpoints/last.ckpt",
         ".lock",
         *samples,

@@ -47,9 +47,14 @@ def samples(gan: GAN, z: Tensor, **kwargs: Any) -> Tensor:
 
 
 @torch.no_grad()
-def taken_for_real(gan: GAN, images: Tensor) -> float:
-    """The share of images, uint8 or in [-1, 1], (N, C, H, W), that D takes for real, in eval mode."""
+def believed(gan: GAN, images: Tensor) -> Tensor:
+    """D's probability that each of the images, uint8 or in [-1, 1], (N, C, H, W), is real, in eval mode: (N,), on the CPU."""
     weight = next(gan.discriminator.parameters())
     with in_eval_mode(gan.discriminator):
         logits = [gan.discriminator(images_of(part, gan.image_shape).to(weight)) for part in images.split(CHUNK)]
-    return (torch.cat(logits) > 0).float().mean().item()
+    return torch.cat(logits).flatten().float().sigmoid().cpu()
+
+
+def taken_for_real(gan: GAN, images: Tensor) -> float:
+    """The share of images that D takes for real; as for `believed`."""
+    return (believed(gan, images) > 0.5).float().mean().item()

@@ -10,14 +10,30 @@ from pytorch_lightning import Callback, Trainer
 from first_gan import files
 from first_gan.callbacks.counting import GAN
 from first_gan.drawing import style
+from first_gan.report.charts import OF_ONE
+from first_gan.report.windows import joined
 from first_gan.run.folder import read_metrics
 
+MEANS = {curve.metric for chart in OF_ONE if chart.means for curve in chart.curves}
+D, DASHED_G, G, REAL = (  # a color means the same in all panels, as in the report
+    {"color": "C0"},
+    {"color": "C1", "linestyle": "--"},
+    {"color": "C1"},
+    {"color": "gray", "linestyle": ":"},
+)
 PANELS = (
-    ("Loss (nats)", {"train/d_loss": "discriminator", "train/g_loss": "generator"}),
-    ("Probability of being real", {"train/d_real": "D(x), real images", "train/d_fake": "D(G(z)), generated images"}),
+    ("Loss (nats)", {"train/d_loss": ("discriminator", D), "train/g_loss": ("generator", DASHED_G)}),
+    (
+        "Probability of being real",
+        {"train/d_real": ("D(x), real images", D), "train/d_fake": ("D(G(z)), generated images", DASHED_G)},
+    ),
     (
         "Distance from real images (FCD)",
-        {"val/fcd": "generated images", "val/raw_fcd": "without moving average", "val/floor_fcd": "real images"},
+        {
+            "val/fcd": ("generated images", G),
+            "val/raw_fcd": ("without moving average", DASHED_G),
+            "val/floor_fcd": ("real images", REAL),
+        },
     ),
 )
 
@@ -64,11 +80,11 @@ def draw(rows: list[dict[str, float]]) -> Figure:
     panels = [(label, curves) for label, curves in PANELS if any(name in row for row in rows for name in curves)]
     figure = Figure(figsize=(8, 3 * len(panels)), layout="constrained")
     for axes, (label, curves) in zip(figure.subplots(len(panels), sharex=True), panels, strict=True):
-        for name, legend in curves.items():
-            if points := [(row["step"], row[name]) for row in rows if name in row]:
-                axes.plot(
-                    *zip(*points, strict=True), label=legend, linewidth=1.2, marker="." if len(points) == 1 else ""
-                )
+        for name, (legend, look) in curves.items():
+            if with_it := [row for row in rows if name in row]:
+                points = [(row["step"], row[name]) for row in (joined(with_it) if name in MEANS else with_it)]
+                marker = "." if len(points) == 1 else ""
+                axes.plot(*zip(*points, strict=True), label=legend, linewidth=1.2, marker=marker, **look)
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.legend()

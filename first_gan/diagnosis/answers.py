@@ -40,7 +40,7 @@ def g_improving(history: History) -> Answer:
     ]
     if not parts:
         words = f"{words}, as far as diversity tells"
-    parts += [f"diversity {seen[-1]:.2f}, at first {seen[0]:.2f} (real images 1)"] if seen else []
+    parts += [f"diversity {digits(seen[-1])}, at first {digits(seen[0])} (real images 1)"] if seen else []
     return Answer(question, f"{words}: {'; '.join(parts)}", moves)
 
 
@@ -52,7 +52,7 @@ def d_dominance(history: History) -> Answer:
     score = int(accuracy > MAX_D_ACCURACY) - bool(too_weak(history))
     words = {1: "Too much", 0: "Neither", -1: "Too little"}[score]
     return Answer(
-        QUESTIONS["d_dominance"], f"{words}: it is right on {accuracy:.0%} of images, D(G(z)) is {fake:.2f}", score
+        QUESTIONS["d_dominance"], f"{words}: it is right on {accuracy:.0%} of images, D(G(z)) is {digits(fake)}", score
     )
 
 
@@ -61,13 +61,18 @@ def convergence(history: History) -> Answer:
     if finding := diverging(history):
         return Answer(question, "Diverging: " + ", ".join(map(str, finding.evidence)), -1)
     d_loss, g_loss = history.last(D_LOSS), history.last(G_LOSS)
+    settled = all(abs(change) < SETTLED for change in loss_changes(history))
+    words = "They have settled" if settled else "Still moving" if len(history.epochs) > 1 else "Too soon to say"
+    return Answer(question, f"{words}: D's at {digits(d_loss)}, G's at {digits(g_loss)} nats", int(settled))
+
+
+def loss_changes(history: History) -> list[float]:
+    """By which share D's loss and G's changed from the quarter of the run before the last to that; infinite where there is one epoch."""
     changes = []
     for name in (D_LOSS, G_LOSS):
         before, recent = history.recent(name)
         changes.append(fmean(recent) / max(fmean(before[-len(recent) :]), 1e-9) - 1 if recent else math.inf)
-    settled = all(abs(change) < SETTLED for change in changes)
-    words = "They have settled" if settled else "Still moving" if len(history.epochs) > 1 else "Too soon to say"
-    return Answer(question, f"{words}: D's at {d_loss:.2f}, G's at {g_loss:.2f} nats", int(settled))
+    return changes
 
 
 def improvement(history: History) -> list[Evidence]:

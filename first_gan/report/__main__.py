@@ -10,7 +10,7 @@ from first_gan.report import page
 from first_gan.report.comparison import comparison
 from first_gan.report.index import INDEX, entry_of, folders_in, index, is_ours, logs_at
 from first_gan.report.run import Run
-from first_gan.run import cli
+from first_gan.run import browser, cli
 from first_gan.run.cli import Parser, Steps, UserError, expand
 from first_gan.run.finding import folder_called
 from first_gan.run.folder import LOGS, REPORT, RunFolderError, relative
@@ -45,12 +45,15 @@ def write(argv: Sequence[str]) -> int:
         help=f"all runs below a log folder, by default {LOGS}: {INDEX} is written into that",
     )
     parser.add_argument("--out", type=str | None, help="the file; by default that, or of several runs comparison.html")
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument("--overwrite", action="store_true", help="--out may replace a file that is there")
     options = parser.parse_args(list(argv))
     if not options.runs and not options.all:
         raise UserError("name a run, several to compare them, or --all")
     out = _all(options) if options.all else _named(options)
-    print(f"written to {relative(out)}: open it in a browser")
+    print(f"written to {relative(out)}" + ("" if options.open else ": open it in a browser, or have --open do so"))
+    if options.open:
+        browser.show(out)
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from first_gan.diagnosis.history import DIVERSITY, FCD, FLOOR, MODES
-from first_gan.report import page
+from first_gan.report import gallery, page
 from first_gan.report.charts import compared
 from first_gan.report.run import Run
 from first_gan.run.folder import REPORT
@@ -59,9 +59,7 @@ def comparison(runs: Sequence[Run], beside: Path | None = None) -> str:
             "run": run,
             "link": link(run.folder / REPORT, beside) if beside is not None else None,
             "mood": page.MOODS.get(run.diagnosis.verdict, "bad"),
-            "grid": page.picture(run.frames[last], page.GRID_WIDTH)
-            if (last := max(run.frames, default=None)) is not None
-            else None,
+            "grid": gallery.picture(run.frames[last]) if (last := max(run.frames, default=None)) is not None else None,
             "epoch": last,
             "scores": [
                 {"text": _written(score, of_score[number]), "best": number in best}
@@ -81,7 +79,7 @@ def comparison(runs: Sequence[Run], beside: Path | None = None) -> str:
             name: [spoken(value) for value in of_runs]
             for name, of_runs in differing([run.options for run in runs]).items()
         },
-        data={"charts": compared(runs, labels), "marks": [], "frames": []},
+        data={"charts": compared(runs, labels), "marks": [], "frames": [], "epochs": [], "live": None},
     )
 
 

@@ -29,7 +29,10 @@ def evolution(folder: Path, most: int = MOST_FRAMES) -> tuple[list[Image.Image],
     if not grids:
         raise RunFolderError(f"{folder / 'samples'} has no sample grids that can be read")
     size = max(grid.size for grid in grids.values())  # of one that is all black its own pixels are not to be told
-    frames = [_captioned(grid.resize(size, Image.Resampling.NEAREST), f"epoch {epoch}" if epoch else "before training") for epoch, grid in grids.items()]
+    frames = [
+        _captioned(grid.resize(size, Image.Resampling.NEAREST), f"epoch {epoch}" if epoch else "before training")
+        for epoch, grid in grids.items()
+    ]
     return frames, [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
 
 

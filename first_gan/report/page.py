@@ -1,9 +1,10 @@
 """A run's page, report.html, and how any page is written."""
 
-import itertools
 import math
 import re
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,19 @@ from markupsafe import Markup
 
 from first_gan import files
 from first_gan.diagnosis.history import FCD, digits
-from first_gan.diagnosis.rules import missing_classes
 from first_gan.diagnosis.verdicts import CONVERGED, IMPROVING, TOO_EARLY
-from first_gan.report import pictures
+from first_gan.report import gallery
 from first_gan.report.charts import charts
+from first_gan.report.marks import classes, faults_of_sections, marks
+from first_gan.report.questions import questions
 from first_gan.report.run import Run
-from first_gan.run.folder import BEST, LAST, NEAREST, SIGNATURE, WALK, command, relative
+from first_gan.report.words import explained, title
+from first_gan.run.folder import BEST, LAST, SIGNATURE, command, relative
 
 HERE = Path(__file__).parent
-WALK_COLUMNS = 8
 PLACE = re.compile(
     r"(?m)^(\s*(?:[\w.]+: )?['\"]?)(?:[A-Za-z]:)?[~/\\].*[/\\](?=[^/\\\n])"
 )  # a value up to its last name
-# Pixels that pictures have at most; beyond, a page shows them smaller anyway.
-SHOWN_WIDTH = 484  # of a grid, in page.css; a smaller one is shown with its pixels
-GRID_WIDTH, WALK_WIDTH, PAIR_WIDTH = 640, 720, 90
 MOODS = {IMPROVING: "good", CONVERGED: "good", TOO_EARLY: "unsure"}  # of a verdict's badge; any other is bad
 
 
@@ -35,32 +34,47 @@ def write(page: str, path: Path) -> None:
     files.write(path, page.encode(errors="replace"))
 
 
-def report(run: Run, faults: Sequence[Any] | None = None) -> str:
+def report(run: Run, faults: Sequence[Any] | None = None, live: float | None = None) -> str:
     """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options.
 
     Args:
         run: The run.
         faults: What the doctor found in the code of a loop that it watched: `name`, `message`, `fix` and `update` of each. None
             for a run of this program.
+        live: While the run goes on, the seconds until the page is about to be written anew: it loads itself again till then.
     """
-    frames, marks = _frames(run), _marks(run)
+    frames, marked = gallery.frames(run), marks(run)
+    shown = [frame["epoch"] for frame in frames] or [run.diagnosis.epoch]
+    called = run.name if faults is not None else title(run)
     return render(
         "report.html",
         run=run,
         watched=faults is not None,
         faults=faults or [],
-        title=f"{run.name}: {run.diagnosis.verdict}",
+        heading=called,
+        title=f"{called}: {run.diagnosis.verdict}",
         mood=MOODS.get(run.diagnosis.verdict, "bad"),
         facts=_facts(run)[faults is not None :],  # whose data are not known
+        questions=questions(run),
+        found=faults_of_sections(run),
         frames=frames,
-        real=picture(run.folder / "samples/real.png", GRID_WIDTH),
-        marks=marks,
-        classes=_classes(run),
-        pairs=_pairs(run),
-        walk=_walk(run),
+        real=gallery.picture(run.folder / "samples/real.png"),
+        marks=marked,
+        classes=classes(run),
+        opinion=gallery.opinion(run),
+        pairs=gallery.pairs(run),
+        walk=gallery.walk(run),
         unlabelled=run.record is not None and len(run.record.classes) < 2 and math.isnan(run.history.last(FCD)),
         commands=_commands(run),
-        data={"charts": charts(run), "marks": marks[1:], "frames": frames},
+        versions=[line.removeprefix(f"{SIGNATURE[2:]}, ") for line in run.header],
+        live=live is not None,
+        data={
+            "charts": charts(run, shown),
+            "marks": marked[1:],
+            "frames": frames,
+            "epochs": shown,
+            "live": None if live is None else {"written": 1000 * time.time(), "seconds": live},
+        },
     )
 
 
@@ -79,8 +93,9 @@ def render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["digits"] = digits
+    environment.filters["explained"] = partial(explained, seen=set())
     environment.filters["without_places"] = without_places
-    environment.filters["pixels"] = lambda picture: "pixels" if picture["width"] <= SHOWN_WIDTH else ""
+    environment.filters["pixels"] = lambda picture: "pixels" if picture["width"] <= gallery.SHOWN_WIDTH else ""
     assets = {
         name: Markup(
             (HERE / path).read_text(encoding="utf-8")
@@ -91,6 +106,7 @@ def render(template: str, **context: Any) -> str:
             "plot_licence": "vendor/LICENSE",
             "page_css": "templates/page.css",
             "page_js": "templates/page.js",
+            "charts_js": "templates/charts.js",
         }.items()
     }
     return environment.get_template(template).render(**assets, **context)
@@ -107,100 +123,10 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         minutes, seconds = divmod(round(run.record.seconds), 60)
         speed = run.record.images / max(run.record.seconds, 1e-9)
         facts.append(("time", f"{minutes} min {seconds} s, {speed:,.0f} images a second"))
-    code = (("code", line.removeprefix(f"{SIGNATURE[2:]}, ")) for line in run.header[:1])
-    return [*facts, *(("with", line) for line in run.header[1:2]), *code]
-
-
-def _frames(run: Run) -> list[dict[str, Any]]:
-    """The fixed-noise grids with what is known of their epochs."""
-    verdicts = dict(zip((int(means["epoch"]) + 1 for means in run.history.epochs), run.verdicts, strict=True))
-    fcds = {int(row["epoch"]) + 1: row[FCD] for row in run.rows if FCD in row}
-    grids = run.grids(width=GRID_WIDTH)
-
-    def note(epoch: int) -> str:
-        when = f"after epoch {epoch}" if epoch in verdicts else f"in epoch {epoch}, which was cut short"
-        score = f"FCD {digits(fcds[epoch])}" + ", the best" * (epoch == run.best_epoch) if epoch in fcds else None
-        return " · ".join(filter(None, ("before training" if epoch == 0 else when, score, verdicts.get(epoch))))
-
-    sources = pictures.encoded(list(grids.values()), pictures.FRAMES_BYTES)
-    return [
-        {"epoch": epoch, "source": source, "note": note(epoch), "width": grid.width, "height": grid.height}
-        for (epoch, grid), source in zip(grids.items(), sources, strict=True)
-    ]
-
-
-def _marks(run: Run) -> list[dict[str, Any]]:
-    """Epochs to mark in the curves: where the verdict changed, of the best quality, and since when something is wrong."""
-    epochs = run.history.epochs
-    changes = [
-        {"epoch": int(means["epoch"]) + 1, "x": int(means["step"]), "label": verdict, "kind": "verdict"}
-        for means, verdict, before in zip(epochs, run.verdicts, ["", *run.verdicts], strict=False)
-        if verdict != before
-    ]
-    best = [
-        {"epoch": run.best_epoch, "x": int(means["step"]), "label": "best FCD", "kind": "best"}
-        for means in epochs
-        if int(means["epoch"]) + 1 == run.best_epoch
-    ]
-    steps = {int(means["epoch"]) + 1: int(means["step"]) for means in epochs}
-    faults = [
-        {"epoch": finding.since, "x": steps[finding.since], "label": f"{finding.verdict} since", "kind": "fault"}
-        for finding in run.diagnosis.findings
-        if finding.since is not None
-    ]
-    return sorted(changes + best + faults, key=lambda mark: mark["x"])
-
-
-def _classes(run: Run) -> list[dict[str, Any]]:
-    """Each class's name, share of the samples, and of the data, or None where that is not known, and whether it is missing.
-
-    Empty where no judge told them.
-    """
-    scored = next((row for row in reversed(run.rows) if "val/class_0" in row), {})
-    number = next(number for number in itertools.count() if f"val/class_{number}" not in scored)
-    missing = missing_classes(scored)
-    names, of_data = (run.record.class_names, run.record.classes) if run.record is not None else ([], [])
-    return [
-        {
-            "name": names[each] if len(names) == number else str(each),
-            "generated": scored[f"val/class_{each}"],
-            "data": of_data[each] if len(of_data) == number else None,
-            "missing": each in missing,
-        }
-        for each in range(number)
-    ]
-
-
-def _pairs(run: Run) -> list[dict[str, Any]]:
-    """Samples above their nearest training images, with the distances."""
-    distances = [] if run.record is None else run.record.distances
-    strip = pictures.open_picture(run.folder / NEAREST, PAIR_WIDTH * len(distances)) if distances else None
-    if strip is None or strip.width < len(distances):
-        return []
-    tiles = pictures.columns(strip, len(distances))
-    scale = -(-56 // tiles[0].width)  # small images are shown larger
-    return [
-        {"source": pictures.data_uri(tile, 90), "width": scale * tile.width, "height": scale * tile.height, "far": far}
-        for tile, far in zip(tiles, distances, strict=True)
-    ]
-
-
-def _walk(run: Run) -> dict[str, Any] | None:
-    """The latent walk: a picture with a row of images for each step."""
-    strip = pictures.open_picture(run.folder / WALK, WALK_WIDTH)
-    if strip is None or run.record is None or strip.width < WALK_COLUMNS:
-        return None
-    (source,) = pictures.encoded([strip])
-    return {"source": source, "steps": strip.height // (strip.width // WALK_COLUMNS), "columns": WALK_COLUMNS}
-
-
-def picture(path: Path, width: int) -> dict[str, Any] | None:
-    """A picture with its size in pixels."""
-    image = pictures.open_picture(path, width)
-    if image is None:
-        return None
-    (source,) = pictures.encoded([image])
-    return {"source": source, "width": image.width, "height": image.height}
+    if run.best_epoch is not None and run.best_epoch != run.history.epoch:
+        scores = {int(row["epoch"]) + 1: row[FCD] for row in run.rows if FCD in row}
+        facts.append(("best", f"FCD {digits(scores[run.best_epoch])} after epoch {run.best_epoch}"))
+    return facts
 
 
 def _commands(run: Run) -> list[tuple[str, str]]:

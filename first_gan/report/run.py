@@ -5,6 +5,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ class Record:
         distances: From the samples of report/nearest.png to their nearest training images, in pixels of [0, 1] (L2).
         real_distance: The same from real images to others; the median.
         class_names: Of the classes; empty where they have none but their numbers.
+        d_samples: D(G(z)) of the last samples, of report/opinion.png's first rows, from the highest down; like those below empty
+            where D was not asked.
+        d_doubted: D(x) of real images that are not trained on: of those that D doubts most, in a row of their own.
+        d_trusted: Of those that it doubts least.
     """
 
     updates: int
@@ -44,6 +49,9 @@ class Record:
     distances: list[float]
     real_distance: float
     class_names: list[str] = field(default_factory=list)
+    d_samples: list[float] = field(default_factory=list)
+    d_doubted: list[float] = field(default_factory=list)
+    d_trusted: list[float] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> "Record | None":
@@ -55,9 +63,11 @@ class Record:
             names = kept.get("class_names", [])  # which earlier records lack
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 return None
-            if not all(map(math.isfinite, (*classes, *distances, seconds, real_distance))):
+            believed = [list(map(float, kept.get(name, []))) for name in ("d_samples", "d_doubted", "d_trusted")]
+            if not all(map(math.isfinite, (*classes, *distances, seconds, real_distance, *chain(*believed)))):
                 return None
-            return cls(int(kept["updates"]), seconds, int(kept["images"]), classes, distances, real_distance, names)
+            counts = int(kept["updates"]), int(kept["images"])
+            return cls(counts[0], seconds, counts[1], classes, distances, real_distance, names, *believed)
         except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return None
 

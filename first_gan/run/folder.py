@@ -37,6 +37,7 @@ SAMPLES = "samples"  # a run begins with one of them
 NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,99}", re.ASCII)  # of a run
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):
 RECORD, WALK, NEAREST = Path("report", "record.json"), Path("report", "latent_walk.png"), Path("report", "nearest.png")
+OPINION = Path("report", "opinion.png")
 PARTS = ("checkpoints", "samples", "report")  # its folders
 GUESTS = ("wandb", "csv")  # those of loggers that --logger names
 GRACE = 1.0  # seconds that a killed run's lock may outlive it: a git that it had just started still has it

@@ -50,7 +50,7 @@ def build_parser(gan: type, data: type) -> Parser:
     add("--seed_everything", type=int, default=0)
     for name in ("ckpt_path", "init_from", "name"):
         add(f"--{name}", type=str | None, default=None)
-    for name in ("quiet", "verbose"):
+    for name in ("quiet", "verbose", "open"):
         add(f"--{name}", action="store_true")
     add("--show_samples", type=bool, default=True)
     add("--logger", type=list[str] | str, default=[])

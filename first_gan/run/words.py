@@ -54,6 +54,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "What is shown": {
         "quiet": ("", "one line at the end: the verdict, FCD, and the run's folder"),
         "verbose": ("", "everything that Lightning says too"),
+        "open": ("", "open the report in the browser when the run ends"),
         "show_samples": ("{true,false}", "eight samples above the bar, in a terminal with colours"),
         "enable_progress_bar": ("{true,false}", "the bar, and the line for each epoch"),
         "enable_model_summary": ("{true,false}", "the networks' layers and their sizes"),
@@ -86,7 +87,7 @@ GROUPS = dict(
 )  # where their options stand
 OWN = (  # options that are neither Lightning's nor an argument of ours
     *("config", "name", "ckpt_path", "init_from", "seed_everything", "print_config", "help"),
-    *("quiet", "verbose", "show_samples", "logger", "accelerator", "strategy", "matmul"),
+    *("quiet", "verbose", "open", "show_samples", "logger", "accelerator", "strategy", "matmul"),
 )
 METAVARS = {
     "model.generator": "CLASS",

@@ -1,41 +1,76 @@
 "use strict";
-// The page's moving parts: the epoch slider, the latent walk, and the curves. Everything else is there without it.
+// The page's moving parts: the epoch that samples and curves show together, the latent walk, copying, and loading itself
+// again while the run goes on. Everything else is there without it.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-function scrubEpochs() {
-  const slider = byId("epoch");
-  if (!slider) return;
-  const button = byId("play");
+// The epoch that is shown everywhere, as its place among `data.epochs`.
+const moment = { index: data.epochs.length - 1, followers: [] };
+
+function showEpoch(index) {
+  const within = Math.max(0, Math.min(data.epochs.length - 1, index));
+  if (within === moment.index) return;
+  moment.index = within;
+  for (const follow of moment.followers) follow();
+}
+
+const nearestEpoch = (x) => {
+  const far = data.epochs.map((epoch) => Math.abs(epoch - x));
+  return far.indexOf(Math.min(...far));
+};
+
+// A button that steps a slider on until its end, and again from its beginning.
+function player(button, slider, interval, restart) {
+  const name = button.getAttribute("aria-label");
   let timer = null;
-  const show = () => {
-    const frame = data.frames[slider.value];
-    byId("frame").src = frame.source;
-    byId("frame").alt = `Generated images ${frame.note}`;
-    byId("frame-note").textContent = frame.note;
-    slider.setAttribute("aria-valuetext", frame.note);
-  };
   const stop = () => {
     clearInterval(timer);
     timer = null;
     button.textContent = "▶";
-    button.setAttribute("aria-label", "Play the epochs");
+    button.setAttribute("aria-label", name);
+  };
+  const go = (value) => {
+    slider.value = value;
+    slider.dispatchEvent(new CustomEvent("step"));
   };
   const step = () => {
-    if (Number(slider.value) === data.frames.length - 1) return stop();
-    slider.value = Number(slider.value) + 1;
-    show();
+    if (Number(slider.value) < Number(slider.max)) go(Number(slider.value) + 1);
+    else if (restart) go(0);
+    else stop();
   };
-  slider.addEventListener("input", () => { stop(); show(); });
   button.addEventListener("click", () => {
     if (timer) return stop();
-    if (Number(slider.value) === data.frames.length - 1) slider.value = 0;
-    show();
+    if (slider.value === slider.max) go(0);
     button.textContent = "⏸";
     button.setAttribute("aria-label", "Pause");
-    timer = setInterval(step, Math.max(80, 6000 / data.frames.length));
+    timer = setInterval(step, interval);
   });
+  slider.addEventListener("input", stop);
+  return { stop, plays: () => timer !== null };
+}
+
+const players = [];
+
+function scrubEpochs() {
+  const slider = byId("epoch");
+  if (!slider) return;
+  const own = player(byId("play"), slider, Math.max(80, 6000 / data.frames.length), false);
+  players.push(own);
+  const show = () => {
+    const frame = data.frames[moment.index];
+    byId("frame").src = frame.source;
+    byId("frame").alt = `Generated images ${frame.note}`;
+    byId("frame-note").textContent = frame.note;
+    slider.setAttribute("aria-valuetext", frame.note);
+    if (Number(slider.value) !== moment.index) {
+      own.stop(); // the curves lead
+      slider.value = moment.index;
+    }
+  };
+  for (const kind of ["input", "step"]) slider.addEventListener(kind, () => showEpoch(Number(slider.value)));
+  moment.followers.push(show);
+  slider.value = moment.index; // a browser may have kept another over a reload
   show();
 }
 
@@ -48,108 +83,82 @@ function scrubWalk() {
     view.style.backgroundPositionY = `${last ? (100 * slider.value) / last : 0}%`;
     slider.setAttribute("aria-valuetext", `step ${Number(slider.value) + 1} of ${last + 1}`);
   };
-  slider.addEventListener("input", show);
+  players.push(player(byId("walk-play"), slider, 120, true));
+  for (const kind of ["input", "step"]) slider.addEventListener(kind, show);
   show();
 }
 
-// Dashed lines at epochs that matter, with a word above each where there is room for it.
-function drawMarks(plot) {
-  const { ctx, bbox } = plot;
-  const ratio = devicePixelRatio;
-  let free = -Infinity;
-  ctx.save();
-  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  ctx.lineWidth = ratio;
-  ctx.setLineDash([4 * ratio, 4 * ratio]);
-  for (const mark of data.marks) {
-    const x = plot.valToPos(mark.x, "x", true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    const [line, word] = { best: ["good", "good"], fault: ["bad", "bad"] }[mark.kind] ?? ["gray", "soft"];
-    ctx.strokeStyle = color(line);
-    ctx.fillStyle = color(word);
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
-    const width = ctx.measureText(mark.label).width;
-    const left = Math.max(bbox.left, Math.min(x - width / 2, bbox.left + bbox.width - width));
-    if (left > free) {
-      ctx.fillText(mark.label, left, bbox.top - 4 * ratio);
-      free = left + width + 6 * ratio;
-    }
-  }
-  ctx.restore();
-}
-
-const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((first) => first * 10 ** power));
-const digits = (value) => {
-  if (value == null) return "–";
-  return Math.abs(value) >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
-};
-
-// While nothing is hovered, each curve's last value.
-function showLast(plot) {
-  plot.setLegend({ idxs: plot.data.map((values) => values.findLastIndex((value) => value !== null)) });
-}
-
-function options(chart, width) {
-  const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 } };
-  const range = chart.top === null || chart.log ? undefined : (plot, low, high) => [0, Math.max(chart.top, high ?? 0) * 1.02];
-  return {
-    width,
-    height: 230,
-    padding: [16, 12, 0, 0],
-    cursor: { sync: { key: "curves" }, drag: { x: false, y: false } },
-    scales: { x: { time: false }, y: { distr: chart.log ? 3 : 1, ...(range && { range }) } },
-    axes: [{ ...axis, label: chart.x_label, labelSize: 18, size: 34, incrs: WHOLE }, { ...axis, size: 56, values: (plot, ticks) => ticks.map((tick) => (tick == null ? "" : digits(tick))) }],
-    series: [
-      { label: chart.x_label, value: (plot, value) => (value == null ? "–" : value.toLocaleString("en")) },
-      ...chart.series.map((each) => ({
-        label: each.label,
-        stroke: color(each.color),
-        width: 1.6,
-        dash: each.dashed ? [6, 4] : undefined,
-        spanGaps: true,
-        points: { show: each.values.filter((value) => value !== null).length < 12 },
-        value: (plot, value) => digits(value),
-      })),
-    ],
-    hooks: { draw: [drawMarks], setCursor: [(plot) => plot.cursor.idx == null && showLast(plot)] },
-  };
-}
-
-function drawCurves() {
-  const area = byId("charts");
-  for (const chart of data.charts) {
-    const place = document.createElement("div");
-    const heading = document.createElement("h3");
-    const note = document.createElement("p");
-    const canvas = document.createElement("div");
-    heading.textContent = chart.title;
-    note.textContent = chart.note;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", describe(chart));
-    place.append(heading, note, canvas);
-    area.append(place);
-    let plot = null;
-    const draw = () => {
-      plot?.destroy();
-      plot = new uPlot(options(chart, canvas.clientWidth), [chart.x, ...chart.series.map((each) => each.values)], canvas);
-      queueMicrotask(() => showLast(plot)); // after its first drawing
+function copyCommands() {
+  for (const button of document.querySelectorAll(".copy")) {
+    const source = byId(button.dataset.from);
+    const copied = async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+        return true;
+      } catch { // not on this page, says the browser; an older way may be open
+        getSelection().selectAllChildren(source);
+        return document.execCommand("copy");
+      }
     };
-    draw();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-    new ResizeObserver(() => {
-      if (canvas.clientWidth !== plot.width) plot.setSize({ width: canvas.clientWidth, height: plot.height });
-    }).observe(canvas);
+    button.addEventListener("click", async () => {
+      button.textContent = (await copied()) ? "Copied" : "Ctrl+C"; // the line is selected
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
   }
 }
 
-function describe(chart) {
-  const last = (values) => digits(values.findLast((value) => value !== null));
-  return `${chart.title}, in the end: ${chart.series.map((each) => `${each.label} ${last(each.values)}`).join(", ")}`;
+// While the run goes on the page loads itself again, where it was. A run that was killed writes no other page: it is given up.
+function followRun() {
+  const key = `place ${location.pathname}`;
+  const kept = (() => {
+    try { return JSON.parse(sessionStorage.getItem(key)); } catch { return null; }
+  })();
+  try { sessionStorage.removeItem(key); } catch { /* a browser that keeps nothing */ }
+  if (kept) {
+    if (kept.epoch !== null) showEpoch(nearestEpoch(kept.epoch));
+    if (byId("walk-step")) byId("walk-step").value = kept.step;
+    const details = document.querySelectorAll("details");
+    kept.open.forEach((open, index) => { if (details[index]) details[index].open = open; });
+    byId(kept.focus)?.focus({ preventScroll: true });
+    if (byId(kept.section)) scrollBy({ top: byId(kept.section).getBoundingClientRect().top - kept.top, behavior: "instant" });
+  }
+  if (!data.live) return;
+  const again = setInterval(() => {
+    const reads = getSelection().type === "Range" || document.activeElement?.matches("dfn");
+    if (Date.now() - data.live.written > 1000 * (600 + 20 * data.live.seconds)) {
+      byId("live").textContent = "Nothing was heard of the run for long: it may have been killed.";
+      return clearInterval(again);
+    }
+    if (document.hidden || reads || players.some((each) => each.plays())) return;
+    const last = moment.index === data.epochs.length - 1;
+    const read = [...document.querySelectorAll("section[id]")].findLast((each) => each.getBoundingClientRect().top <= innerHeight / 3);
+    const place = {
+      section: read?.id, // what stands above it may grow
+      top: read?.getBoundingClientRect().top,
+      epoch: last ? null : data.epochs[moment.index], // who looks at the newest wants to see the newest
+      step: byId("walk-step")?.value ?? 0,
+      open: [...document.querySelectorAll("details")].map((each) => each.open),
+      focus: document.activeElement?.id ?? "",
+    };
+    try { sessionStorage.setItem(key, JSON.stringify(place)); } catch { /* likewise */ }
+    location.reload();
+  }, 15_000);
+}
+
+// On paper nothing can be opened.
+function openForPrint() {
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll(".question details:not([open])")];
+    for (const each of opened) each.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const each of opened) each.open = false;
+  });
 }
 
 scrubEpochs();
 scrubWalk();
-drawCurves();
+copyCommands();
+openForPrint();
+addEventListener("load", followRun); // when the curves have their place
