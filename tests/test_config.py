@@ -115,7 +115,7 @@ def test_a_report_shows_names_of_any_kind() -> None:
         page.write(page.report(ReadRun.read(folder)), Path("r.html"))
         html = Path("r.html").read_text(encoding="utf-8")
         assert "<b>[x]" not in html
-        assert f"<title>{str(folder).replace('&', '&amp;')}: " in html
+        assert f"<title>{str(folder).replace('&', '&amp;')} · FCD " in html
     page.write(comparison([ReadRun.read(Path("run")), ReadRun.read(Path("[x]&データ"))]), Path("r.html"))
     assert "[x]&amp;データ" in Path("r.html").read_text(encoding="utf-8")
 
