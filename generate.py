@@ -1,6 +1,7 @@
 """Draws from a trained generator. Try it: `python generate.py lightning_logs/version_0/checkpoints/best.ckpt`
 
-Images as a grid, one by one or as an array; walks through latent space; a run's grids as a film; the generator itself as ONNX.
+Images as a grid, one by one or as an array; walks through latent space; a run's grids as a film; the generator itself as ONNX,
+or with the discriminator as a page to play with.
 """
 
 from first_gan.run import cli, startup, stopping
@@ -25,8 +26,10 @@ from torch import nn
 from first_gan.data import DataError
 from first_gan.data.sources import cache_folder
 from first_gan.drawing import export as exporting
+from first_gan.drawing import playground
 from first_gan.drawing.images import draw_pixels, images_in, save, written
 from first_gan.drawing.latent import STEPS, anchors, closed_walk, draw, latent_vectors, slerp
+from first_gan.drawing.layers import PlaygroundError
 from first_gan.drawing.pictures import FILM_ACROSS, enlarged, gif, grid, png
 from first_gan.report import film
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
@@ -67,7 +70,7 @@ def generate(argv: Sequence[str]) -> int:
                 )
             else:
                 said = from_checkpoint(options, mode, out, steps)
-    except (RunFolderError, DataError, JudgeError) as error:
+    except (RunFolderError, DataError, JudgeError, PlaygroundError) as error:
         raise UserError(str(error)) from error
     except exporting.ExportError as error:
         raise RunFailed(str(error)) from error
@@ -105,6 +108,8 @@ def from_checkpoint(options: Namespace, mode: str, out: Path, steps: Steps) -> s
     network = weights_of(gan, options.weights)
     if mode == "export":
         steps.now("exporting")
+        if out.suffix.lower() == ".html":
+            return playground.export(path, checkpoint, gan, network, options.data_dir, out)
         return exporting.export(network, gan.latent_dim, out)
     check_number(options, mode, draw(network, latent_vectors(1, gan.latent_dim, options.seed)).shape[1:])
     if mode == "interpolate":

@@ -39,6 +39,7 @@ from first_gan.callbacks.loggers import MetricsCSV, RunTensorBoard, quiet_writer
 from first_gan.callbacks.messages import RunMessages, dropped, how_to_resume
 from first_gan.callbacks.metrics import MetricsLogger, TrainingDiverged
 from first_gan.callbacks.others import LoggerError, check_loggers, started
+from first_gan.callbacks.playground import PlaygroundWriter
 from first_gan.callbacks.process import OwnProcess, WaitForAll
 from first_gan.callbacks.progress import TrainingProgress
 from first_gan.callbacks.quality import QualityMonitor
@@ -264,7 +265,7 @@ def outputs(
         table = MetricsCSV(folder, first_update)
         loggers = [RunTensorBoard(folder, first_update, fixed, table.lowest(FCD)), table]
         loggers += started(options.logger, folder, fixed)
-        callbacks += [Curves(folder), EvolutionSheet(folder)]
+        callbacks += [Curves(folder), EvolutionSheet(folder), PlaygroundWriter(folder, data.dataset, data.images)]
         callbacks += [ReportWriter(folder, seed, data.images, data.train_rows, health.held_out, options.open)]
     said = fixed[LIBRARY], options.init_from, options.quiet
     callbacks.append(RunMessages(folder, metrics, quality, health, *said))

@@ -13,6 +13,7 @@ from torchvision import datasets
 
 import train
 from first_gan.callbacks import curves
+from first_gan.callbacks import playground as playgrounds
 from first_gan.data import idx, raw_folder
 from first_gan.data.digits import make_digits
 from first_gan.drawing.pictures import png
@@ -79,6 +80,18 @@ def undrawn_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """
     if "drawn_curves" not in request.fixturenames:
         monkeypatch.setattr(curves, "png", lambda figure: PIXEL)
+
+
+@pytest.fixture(autouse=True)
+def unwritten_playgrounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The playground of runs in this process is an empty page, for the same reason; a test of it asks for `written_playgrounds`."""
+    if "written_playgrounds" not in request.fixturenames:
+        monkeypatch.setattr(playgrounds, "page", lambda *parts: ("", ""))
+
+
+@pytest.fixture
+def written_playgrounds() -> None:
+    """playground.html is written as it is."""
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ def test_an_interrupted_folder_of_images_is_as_it_was(
         (["CKPT", "--out", "samples.v2/"], "or none for a folder"),
         (["CKPT", "--out", "samples.jpeg"], "its suffix must be .png or .npz or .pt, or none for a folder"),
         (["CKPT", "--interpolate", "--out", "walk.npz"], "its suffix must be .gif or .png"),
-        (["CKPT", "--export", "g.pth"], "--export g.pth: its suffix must be .onnx or .pt2"),
+        (["CKPT", "--export", "g.pth"], "--export g.pth: its suffix must be .onnx or .pt2 or .html"),
         (["CKPT", "--export", "g.pt2", "--out", "x.png"], "--export names its file itself"),
         (["CKPT", "--out", "text.ckpt/below.png"], "cannot be written"),
         (["CKPT", "--weights", "best"], "--weights"),

@@ -63,6 +63,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_c
         "evolution.png",
         "summary.json",
         "report.html",
+        "playground.html",
         "report/record.json",
         "report/latent_walk.png",
         "report/nearest.png",

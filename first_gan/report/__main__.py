@@ -70,7 +70,7 @@ def _named(options: Any) -> Path:
         for run in runs:
             if run.skipped:
                 print(f"{run.skipped_note()} ({run.folder / 'metrics.csv'})", file=sys.stderr)
-        page.write(page.report(runs[0]) if len(runs) == 1 else comparison(runs, out.parent), out)
+        page.write(page.report(runs[0], beside=own) if len(runs) == 1 else comparison(runs, out.parent), out)
     except RunFolderError as error:
         raise UserError(str(error)) from error
     except OSError as error:

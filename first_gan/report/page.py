@@ -20,7 +20,7 @@ from first_gan.report.marks import classes, faults_of_sections, marks
 from first_gan.report.questions import questions
 from first_gan.report.run import Run
 from first_gan.report.words import explained, title
-from first_gan.run.folder import BEST, LAST, SIGNATURE, command, relative
+from first_gan.run.folder import BEST, LAST, PLAYGROUND, SIGNATURE, command, relative
 
 HERE = Path(__file__).parent
 PLACE = re.compile(
@@ -34,7 +34,7 @@ def write(page: str, path: Path) -> None:
     files.write(path, page.encode(errors="replace"))
 
 
-def report(run: Run, faults: Sequence[Any] | None = None, live: float | None = None) -> str:
+def report(run: Run, faults: Sequence[Any] | None = None, live: float | None = None, beside: bool = True) -> str:
     """A run as HTML that needs nothing else: its pictures, curves, diagnosis and options.
 
     Args:
@@ -42,6 +42,7 @@ def report(run: Run, faults: Sequence[Any] | None = None, live: float | None = N
         faults: What the doctor found in the code of a loop that it watched: `name`, `message`, `fix` and `update` of each. None
             for a run of this program.
         live: While the run goes on, the seconds until the page is about to be written anew: it loads itself again till then.
+        beside: Whether the page will lie in the run folder, beside the playground that it then leads to.
     """
     frames, marked = gallery.frames(run), marks(run)
     shown = [frame["epoch"] for frame in frames] or [run.diagnosis.epoch]
@@ -64,6 +65,7 @@ def report(run: Run, faults: Sequence[Any] | None = None, live: float | None = N
         opinion=gallery.opinion(run),
         pairs=gallery.pairs(run),
         walk=gallery.walk(run),
+        playground=PLAYGROUND if beside and (run.folder / PLAYGROUND).is_file() else None,
         unlabelled=run.record is not None and len(run.record.classes) < 2 and math.isnan(run.history.last(FCD)),
         commands=_commands(run),
         versions=[line.removeprefix(f"{SIGNATURE[2:]}, ") for line in run.header],

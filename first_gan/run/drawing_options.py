@@ -47,7 +47,7 @@ MODES = {
     "digit": Mode("digit.png", IMAGE_SUFFIXES, {"num": 64, "digit": None, "data_dir": None} | DRAWN),
     "interpolate": Mode("walk.gif", (".gif", ".png"), {"num": 16, "interpolate": True} | DRAWN),
     "evolution": Mode("evolution.gif", (".gif",), {"evolution": None, "frames": MOST_FRAMES}),
-    "export": Mode("", (".onnx", ".pt2"), {"export": None, "weights": None}),
+    "export": Mode("", (".onnx", ".pt2", ".html"), {"export": None, "weights": None, "data_dir": None}),
 }
 
 
@@ -81,7 +81,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         type=int | None,
         help=f"this class alone, a number from 0: of {CANDIDATES} times as many, those the judge is surest of",
     )
-    add("--data_dir", type=str | None, metavar="DIR", help="the images, if --digit needs a judge trained on them")
+    add("--data_dir", type=str | None, metavar="DIR", help="the images, if --digit or a page needs them")
     add(
         "--weights",
         type=Literal["ema", "raw"] | None,
@@ -92,7 +92,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     add("--interpolate", action="store_true", help="spherical walks between latent vectors: walk.gif")
     add("--evolution", type=str | None, metavar="RUN", help="a run's sample grids as a film: evolution.gif")
     add("--frames", type=int | None, help=f"of that film, at most (default: {MOST_FRAMES})")
-    add("--export", type=str | None, metavar="FILE", help="the generator itself, as a file .onnx or .pt2")
+    add("--export", type=str | None, metavar="FILE", help="the generator as .onnx or .pt2, or with D as a page, .html")
     add = parser.add_argument_group("where it goes").add_argument
     add(
         "--out",
@@ -127,6 +127,8 @@ def with_defaults(options: Namespace) -> str:
         if options.out is not None:
             raise UserError("--export names its file itself; leave out --out")
         check_suffix("--export", options.export, MODES[mode].suffixes)
+        if options.data_dir is not None and not options.export.lower().endswith(".html"):
+            raise UserError("--data_dir means nothing with --export but of a page, .html")
     else:
         options.out = options.out or MODES[mode].out
         check_suffix("--out", options.out, MODES[mode].suffixes)

@@ -1,7 +1,8 @@
 """A run folder, `lightning_logs/version_N/`: claimed by one process, resumed, read. Files in it change in one rename.
 
 Holds config.yaml, metrics.csv, TensorBoard's events, summary.json, checkpoints/last.ckpt and best.ckpt, samples/,
-curves.png, report.html and what that shows in report/; and what other loggers leave (see first_gan/callbacks/others.py).
+curves.png, evolution.png, report.html and what that shows in report/, and playground.html; and what other loggers leave
+(see first_gan/callbacks/others.py).
 """
 
 import csv
@@ -32,7 +33,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
-REPORT, EVOLUTION = "report.html", "evolution.png"
+REPORT, EVOLUTION, PLAYGROUND = "report.html", "evolution.png", "playground.html"
 SAMPLES = "samples"  # a run begins with one of them
 NAME = re.compile(r"[A-Za-z0-9][\w.+=-]{0,99}", re.ASCII)  # of a run
 # What a run leaves for its report, since that reads files alone (see first_gan/callbacks/report.py):

@@ -20,6 +20,7 @@ def places_of_files(rig: Rig, count: int) -> None:
             "metrics.csv",
             "summary.json",
             "report.html",
+            "playground.html",
             "curves.png",
             ".lock",
             "samples",

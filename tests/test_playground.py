@@ -1,0 +1,427 @@
+"""The playground: what its JavaScript computes is what torch computes, and one can draw, walk and duel."""
+
+import re
+from base64 import b64decode, b64encode
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from torch import Tensor, nn
+
+import gan_networks
+import generate
+import train
+from first_gan.callbacks.playground import PlaygroundWriter
+from first_gan.data import scaled
+from first_gan.drawing import playground
+from first_gan.drawing.latent import latent_vectors
+from first_gan.drawing.layers import PlaygroundError, chain_of
+from first_gan.drawing.pictures import to_pixels
+from first_gan.files import MIB
+from first_gan.report.__main__ import main as reporting_main
+from first_gan.run.folder import PLAYGROUND, REPORT
+from first_gan.scores.judge import shipped
+from networks import dcgan
+from tests import test_browser
+from tests.test_browser import DESKTOP, PHONE, element, overflow, pixels, show
+
+chrome = test_browser.chrome
+needs_browser = test_browser.pytestmark
+TABLET = (880, 900)
+CONFIGS = Path(train.__file__).parent / "configs"
+Z = 1000
+
+
+def gan_of(generator: nn.Module, discriminator: nn.Module, latent: int, shape: tuple[int, int, int]) -> Any:
+    """Networks as if they had been trained: statistics in batch normalization, images and logits that differ widely."""
+    generate_random = torch.Generator().manual_seed(0)
+
+    def random(like: Tensor, low: float, high: float) -> Tensor:
+        return torch.rand(like.shape, generator=generate_random) * (high - low) + low
+
+    with torch.no_grad():
+        for layer in generator.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                assert layer.running_mean is not None
+                assert layer.running_var is not None
+                layer.running_mean.copy_(random(layer.running_mean, -0.5, 0.5))
+                layer.running_var.copy_(random(layer.running_var, 0, 0.5) ** 8)  # most no larger than its epsilon
+                layer.weight.copy_(random(layer.weight, 0.1, 0.5))
+                layer.bias.copy_(random(layer.bias, -1, 1))
+        last = [layer for layer in generator.modules() if isinstance(layer, nn.Linear | nn.ConvTranspose2d)][-1]
+        before_tanh: list[Tensor] = []
+        hook = last.register_forward_hook(lambda layer, inputs, output: before_tanh.append(output.clone()))
+        generator.eval()(latent_vectors(64, latent, 0))
+        hook.remove()
+        last.weight.div_(before_tanh[0].std())
+        for layer in discriminator.modules():
+            if isinstance(layer, nn.Linear) and len(layer.weight) > 1:  # rows of very different sizes
+                layer.weight.mul_(random(layer.weight[:, :1], 0, 1) ** 6)
+        logits = discriminator(generator(latent_vectors(64, latent, 0)))
+        head = [layer for layer in discriminator.modules() if isinstance(layer, nn.Linear)][-1]
+        head.weight.mul_(0.5 / logits.std())
+    return SimpleNamespace(generator=generator, discriminator=discriminator, latent_dim=latent, image_shape=shape)
+
+
+def made(name: str) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        if name == "linear":  # the best recipe's
+            g = gan_networks.Generator(32, widths=[512, 512], batch_norm=True)
+            return gan_of(g, gan_networks.Discriminator(), 32, (1, 28, 28))
+        shape = (3, 16, 24)
+        return gan_of(dcgan.Generator(20, shape, 8), dcgan.Discriminator(shape, 8), 20, shape)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, Tensor]) -> dict[str, tuple[Any, Path]]:
+    """Playgrounds of fully connected networks, with the judge, and of convolutional ones for colour."""
+    folder, both = tmp_path_factory.mktemp("played"), {}
+    for name in ("linear", "conv"):
+        gan = made(name)
+        gray = arrays["t10k-images-idx3-ubyte"][:200].view(-1, 1, 28, 28)
+        real = gray if name == "linear" else gray[:, :, 6:22, 2:26].repeat(1, 3, 1, 1)
+        html, _ = playground.page(name, gan, gan.generator, real, shipped("mnist") if name == "linear" else None)
+        (folder / f"{name}.html").write_text(html, encoding="utf-8")
+        both[name] = gan, folder / f"{name}.html"
+    return both
+
+
+COMPUTE = """
+const z = numbers(arguments[0], "float32"), n = z.length / model.latent, images = [], logits = [], slopes = [];
+for (let i = 0; i < n; i++) {
+  const image = generated(z.subarray(i * model.latent, (i + 1) * model.latent)), outputs = forward(D, image);
+  images.push(btoa(String.fromCharCode(...toPixels(image))));
+  logits.push(last(outputs)[0]);
+  if (i < 20) slopes.push(...gradient(D, outputs));
+}
+return { images, logits, slopes };
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize("name", ["linear", "conv"])
+def test_the_page_computes_what_torch_computes(name: str, chrome: Chrome, played: dict[str, tuple[Any, Path]]) -> None:
+    gan, path = played[name]
+    z = latent_vectors(Z if name == "linear" else Z // 4, gan.latent_dim, seed=1)
+    show(chrome, path, DESKTOP)
+    found = chrome.execute_script(COMPUTE, b64encode(z.numpy().tobytes()).decode())
+    images = gan.generator(z).detach()
+    logits = gan.discriminator(images).detach().flatten()
+    shown = torch.frombuffer(bytearray(b"".join(map(b64decode, found["images"]))), dtype=torch.uint8)
+    off = (shown.view(images.shape).int() - to_pixels(images).int()).abs() > 1
+    assert off.double().mean() <= 1e-4
+    assert to_pixels(images).double().std() > 40
+    assert (torch.tensor(found["logits"]) - logits).abs().max() < 0.05
+    assert logits.std() > 0.3
+    some = images[:20].clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(gan.discriminator(some).sum(), some)
+    apart = (torch.tensor(found["slopes"]).view(slopes.shape) - slopes).flatten(1).norm(dim=1)
+    assert (apart / slopes.flatten(1).norm(dim=1)).median() < 0.08
+    assert chrome.get_log("browser") == []
+
+
+@needs_browser
+def test_the_judge_of_the_page_is_the_judge_and_a_frame_is_quick(
+    chrome: Chrome, played: dict[str, tuple[Any, Path]], arrays: dict[str, Tensor]
+) -> None:
+    show(chrome, played["linear"][1], DESKTOP)
+    found = chrome.execute_script(
+        "return reals.map((real) => [[...real], softmax(last(forward(judge, scaled(real))))])"
+    )
+    images = torch.tensor([image for image, _ in found], dtype=torch.uint8).view(-1, 1, 28, 28)
+    assert len(images) == playground.MOST_REAL
+    of_test = {bytes(image) for image in arrays["t10k-images-idx3-ubyte"][:200].numpy().reshape(-1, 784)}
+    assert {bytes(image) for image in images.numpy().reshape(-1, 784)} <= of_test
+    assert (torch.tensor([odds for _, odds in found]) - shipped("mnist").opinion(images)[1]).abs().max() < 0.01
+    script = "const start = performance.now(); forward(D, generated(newLatent())); return performance.now() - start"
+    assert min(chrome.execute_script(script) for _ in range(30)) < 8  # milliseconds; about 2 on a quiet machine
+
+
+def text(chrome: Chrome, selector: str) -> str:
+    return element(chrome, selector).text
+
+
+def drag(chrome: Chrome, selector: str, points: list[tuple[float, float]]) -> None:
+    """Drags the mouse from point to point of an element, whose corners are (0, 0) and (1, 1)."""
+    target = element(chrome, selector)
+    chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", target)
+    width, height = target.size["width"], target.size["height"]
+    actions = ActionChains(chrome, duration=0)
+    for number, (x, y) in enumerate(points):
+        actions.move_to_element_with_offset(target, int((x - 0.5) * width), int((y - 0.5) * height))
+        if number == 0:
+            actions.click_and_hold()
+    actions.release().perform()
+    test_browser.settle(chrome)
+
+
+def seen_by_d(chrome: Chrome) -> np.ndarray:
+    """The gray image on the canvas that shows what D sees, (28, 28)."""
+    return canvas(chrome, "seen")[..., 0]
+
+
+def canvas(chrome: Chrome, name: str) -> np.ndarray:
+    """What is drawn on a canvas, (H, W, 3)."""
+    source = chrome.execute_script("return byId(arguments[0]).toDataURL()", name)
+    return np.array(Image.open(BytesIO(b64decode(source.partition(",")[2]))).convert("RGB")).astype(int)
+
+
+def belief(gan: Any, image: np.ndarray) -> float:
+    with torch.no_grad():
+        return float(gan.discriminator(scaled(torch.from_numpy(image.astype(np.uint8))).view(1, 1, 28, 28)).sigmoid())
+
+
+@needs_browser
+def test_a_digit_is_drawn_by_mouse_centred_and_taken_back(chrome: Chrome, played: dict[str, tuple[Any, Path]]) -> None:
+    gan, path = played["linear"]
+    show(chrome, path, DESKTOP)
+    assert text(chrome, "#draw-p") == "–"
+    drag(chrome, "#paper", [(0.1, 0.05), (0.1, 0.45), (0.25, 0.45)])  # small, in a corner, heavy below
+    image = seen_by_d(chrome)
+    rows, _ = np.nonzero(image > 127)
+    assert 18 <= rows.max() - rows.min() + 1 <= 20
+    for axis in (0, 1):
+        assert np.average(np.arange(28) + 0.5, weights=image.sum(1 - axis)) == pytest.approx(14, abs=0.6)
+    assert int(text(chrome, "#draw-p").removesuffix("%")) == pytest.approx(100 * belief(gan, image), abs=1.1)
+    assert re.match(
+        r"The judge takes it for a \d, by ", element(chrome, "#draw-odds").get_attribute("aria-label") or ""
+    )
+    lines = [seen_by_d(chrome)]
+    drag(chrome, "#paper", [(0.1, 0.3), (0.6, 0.3)])
+    lines.append(seen_by_d(chrome))
+    assert (lines[1] != lines[0]).any()
+    element(chrome, "#undo").click()
+    test_browser.settle(chrome)
+    assert (seen_by_d(chrome) == lines[0]).all()
+    element(chrome, "#eraser").click()
+    drag(chrome, "#paper", [(0.02, 0.3), (0.3, 0.3)])
+    assert seen_by_d(chrome).sum() < lines[0].sum()
+    element(chrome, "#clear").click()
+    test_browser.settle(chrome)
+    assert seen_by_d(chrome).max() == 0
+    assert text(chrome, "#draw-p") == "–"
+    assert chrome.get_log("browser") == []
+
+
+@needs_browser
+def test_a_digit_is_drawn_by_keys_and_what_d_wants_is_shown_and_done(
+    chrome: Chrome, played: dict[str, tuple[Any, Path]]
+) -> None:
+    show(chrome, played["linear"][1], PHONE)
+    paper = element(chrome, "#paper")
+    paper.send_keys(Keys.ARROW_UP * 5, Keys.SPACE, Keys.ARROW_DOWN * 9, Keys.SPACE, Keys.ARROW_LEFT * 3)
+    test_browser.settle(chrome)
+    rows, columns = np.nonzero(seen_by_d(chrome) > 127)
+    assert rows.max() - rows.min() > 3 * (columns.max() - columns.min())  # a one
+    paper.send_keys(Keys.BACKSPACE)
+    test_browser.settle(chrome)
+    assert seen_by_d(chrome).max() == 0
+    element(chrome, "#from-generated").click()
+    script = "const outputs = forward(D, centered()); return [last(outputs)[0], [...gradient(D, outputs)]]"
+    before, slopes = chrome.execute_script(script)
+    test_browser.settle(chrome)
+    wish = canvas(chrome, "wish").reshape(784, 3)
+    strongest = np.argsort(np.abs(slopes))[-50:]
+    assert ((wish[strongest, 0] > wish[strongest, 2]) == (np.array(slopes)[strongest] > 0)).all()  # orange is lighter
+    element(chrome, "#obey").click()
+    assert chrome.execute_script(script)[0] > before
+    element(chrome, "#from-real").click()
+    script = "return reals.some((real) => real.every((pixel, i) => Math.round((centered()[i] + 1) * 127.5) === pixel))"
+    assert chrome.execute_script(script)
+    assert chrome.get_log("browser") == []
+
+
+@needs_browser
+def test_the_walk_moves_by_mouse_keys_and_sliders(chrome: Chrome, played: dict[str, tuple[Any, Path]]) -> None:
+    gan, path = played["linear"]
+    show(chrome, path, DESKTOP)
+    seen = [pixels(chrome, "#drawn")]
+    drag(chrome, "#pad", [(0.5, 0.5), (0.5, 1.5 / 9)])  # onto the first sample
+    script = "return [[...here()], [...walk.samples[0]], [...toPixels(generated(here()))]]"
+    z, sample, image = chrome.execute_script(script)
+    assert z == pytest.approx(sample, abs=0.05)
+    assert canvas(chrome, "drawn")[..., 0].flatten().tolist() == image
+    seen.append(pixels(chrome, "#drawn"))
+    element(chrome, "#freeze").click()
+    element(chrome, "#pad").send_keys(Keys.ARROW_DOWN * 15, Keys.ARROW_LEFT * 15)
+    test_browser.settle(chrome)
+    assert (element(chrome, "#pad").get_attribute("aria-valuetext") or "").startswith("20% across, ")
+    seen.append(pixels(chrome, "#drawn"))
+    element(chrome, "#sliders input").send_keys(Keys.ARROW_RIGHT * 10)
+    moved = np.array(chrome.execute_script("return [...latentAt(walk.at)]"))
+    element(chrome, "#level").click()
+    step = moved - np.array(chrome.execute_script("return [...latentAt(walk.at)]"))
+    assert np.linalg.norm(step) == pytest.approx(1, abs=1e-3)
+    first = chain_of("G", gan.generator, latent_vectors(2, 32, 0))[0].weight
+    strength = torch.linalg.matrix_norm(first, 2).item()
+    assert (first @ torch.from_numpy(step)).norm().item() == pytest.approx(strength, rel=1e-3)  # none changes it more
+    element(chrome, "#mix").send_keys(Keys.END)
+    assert chrome.execute_script("return [...here()]") == pytest.approx(z, abs=1e-4)
+    element(chrome, "#new-z").click()
+    assert chrome.execute_script("return [...walk.samples[0]]") != sample
+    assert len(set(seen)) == 3
+    assert chrome.get_log("browser") == []
+
+
+@needs_browser
+def test_the_duel_counts_who_was_right(chrome: Chrome, played: dict[str, tuple[Any, Path]]) -> None:
+    gan, path = played["conv"]
+    show(chrome, path, PHONE)
+    assert chrome.find_elements(By.ID, "draw") == []  # for MNIST's size alone
+    tiles = chrome.execute_script("return duel.tiles.map((tile) => [tile.isReal, [...tile.pixels]])")
+    buttons = chrome.find_elements(By.CSS_SELECTOR, "#sheet button")
+    for button in buttons[:6]:
+        button.click()
+    buttons[0].send_keys(Keys.SPACE)
+    assert [button.get_attribute("aria-pressed") for button in buttons[:3]] == ["false", "true", "true"]
+    element(chrome, "#reveal").click()
+    is_real = torch.tensor([real for real, _ in tiles])
+    images = torch.tensor([image for _, image in tiles], dtype=torch.uint8).view(-1, *gan.image_shape)
+    marked = torch.tensor([1 <= number < 6 for number in range(len(tiles))])
+    you = int((marked == is_real).sum())
+    d = int(((gan.discriminator(scaled(images)).flatten() > 0) == is_real).sum())
+    assert f"You were right {you} times of 20, D {d} times" in text(chrome, "#score")
+    assert len(chrome.find_elements(By.CSS_SELECTOR, "#sheet .right")) == you
+    assert 4 <= is_real.sum() <= 16
+    element(chrome, "#another").click()
+    assert chrome.execute_script("return duel.tiles.map((tile) => [tile.isReal, [...tile.pixels]])") != tiles
+    assert text(chrome, "#score") == ""
+    assert chrome.get_log("browser") == []
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_all_widths_and_schemes(scheme: str, chrome: Chrome, played: dict[str, tuple[Any, Path]]) -> None:
+    show(chrome, played["linear"][1], PHONE, scheme)
+    element(chrome, "#freeze").click()
+    for size in (PHONE, TABLET, DESKTOP):
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
+        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        test_browser.settle(chrome)
+        assert overflow(chrome) == []
+        assert chrome.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]["width"] == size[0]
+        background = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", background))) > 600) == (scheme == "light")
+    unnamed = "canvas:not([aria-label]):not([aria-hidden]), [role=img]:not([aria-label]), input:not(label input)"
+    assert chrome.find_elements(By.CSS_SELECTOR, unnamed) == []
+    assert chrome.get_log("browser") == []
+
+
+@pytest.mark.parametrize("name", ["best", "lesson", "dcgan"])
+def test_shipped_recipes_have_small_playgrounds_that_load_nothing(name: str) -> None:
+    options = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))["model"]
+    module = dcgan if name == "dcgan" else gan_networks
+    latent = options.get("latent_dim", 100)
+    torch.manual_seed(0)
+    g = module.Generator(latent, **options["generator"]["init_args"])
+    d = module.Discriminator(**options.get("discriminator", {}).get("init_args", {}))
+    gan = gan_of(g, d, latent, (1, 28, 28))
+    real = torch.zeros(100, 1, 28, 28, dtype=torch.uint8)
+    html, said = playground.page("run", gan, g, real, shipped("mnist"))
+    assert len(html.encode()) < 3 * MIB
+    assert "G in float16" in said
+    assert "D in int8" in said
+    loaded, left = (
+        re.findall(r"""<link|src=|@import|url\(|fetch\(|https?:""", html),
+        ["<link"],
+    )  # its icon, which is empty
+    assert loaded == left
+
+
+class Residual(nn.Module):
+    """A chain of known layers, but for what it adds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.Linear(784, 784)
+        self.head = nn.Linear(784, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images.flatten(1)
+        return self.head(x + self.model(x))
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (Residual(), "D, Residual, is not a plain chain of its layers"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.GELU(), nn.Linear(8, 1)), "does not know: GELU"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2), nn.Flatten(), nn.Linear(1152, 1)), "does not know: Conv2d"),
+        (
+            nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(196, 1)),
+            "whose gradient the playground does not know",
+        ),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 9000), nn.Linear(9000, 1)), "weights, too many for a page"),
+    ],
+    ids=["residual", "GELU", "dilated", "pooling", "large"],
+)
+def test_other_networks_have_none_and_why_is_said(network: nn.Module, words: str) -> None:
+    gan = SimpleNamespace(discriminator=network, latent_dim=8, image_shape=(1, 28, 28))
+    with pytest.raises(PlaygroundError, match=re.escape(words)):
+        playground.page("run", gan, gan_networks.Generator(8, widths=[8]))
+
+
+def test_what_int8_cannot_hold_is_kept_in_more_bits() -> None:
+    torch.manual_seed(0)
+    d = gan_networks.Discriminator()
+    with torch.no_grad():
+        d.model[-1].weight.mul_(30_000)  # logits in the thousands
+    gan = SimpleNamespace(discriminator=d, latent_dim=8, image_shape=(1, 28, 28))
+    html, said = playground.page("run", gan, gan_networks.Generator(8, widths=[8]))
+    assert "D in float32" in said
+    assert 'id="duel"' not in html
+
+
+def test_a_run_leaves_one_and_its_report_leads_to_it(trained_run: Path) -> None:
+    assert "version_0 after 2 epochs" in (trained_run / PLAYGROUND).read_text(encoding="utf-8")
+    link = f'href="{PLAYGROUND}"'
+    assert link in (trained_run / REPORT).read_text(encoding="utf-8")
+    assert reporting_main([str(trained_run), "--out", "elsewhere.html"]) == 0
+    assert link not in Path("elsewhere.html").read_text(encoding="utf-8")
+
+
+def test_a_checkpoint_is_exported_with_its_images_or_says_why_not(
+    trained_run: Path, images_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "copy.ckpt").write_bytes((trained_run / "checkpoints/last.ckpt").read_bytes())
+    assert generate.main(["copy.ckpt", "--export", "p.html", "--data_dir", str(images_dir)]) == 0
+    assert capsys.readouterr().out.startswith("written to p.html: ")
+    page = Path("p.html").read_text(encoding="utf-8")
+    assert "copy.ckpt after 2 epochs" in page
+    assert 'id="duel"' in page
+    assert generate.main(["copy.ckpt", "--export", "q.html", "--data_dir", str(tmp_path)]) == 2
+    assert generate.main(["copy.ckpt", "--export", "q.pt2", "--data_dir", str(tmp_path)]) == 2
+    assert "--data_dir means nothing" in capsys.readouterr().err
+
+
+def test_of_unsuitable_networks_there_is_an_error_from_generate_and_nothing_from_a_run(
+    trained_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    written_playgrounds: None,
+) -> None:
+    gan = made("conv")
+    gan.sampling_generator = gan.generator
+    images: Any = SimpleNamespace(test=torch.zeros(20, *gan.image_shape, dtype=torch.uint8))
+    writer = PlaygroundWriter(tmp_path, "folder", images)
+    trainer: Any = SimpleNamespace(is_global_zero=True, current_epoch=1)
+    monkeypatch.setattr(playground, "LARGEST", 1000)
+    writer.on_train_end(trainer, gan)
+    assert not (tmp_path / PLAYGROUND).exists()
+    assert generate.main([str(trained_run), "--export", "p.html"]) == 2
+    error = capsys.readouterr().err
+    assert "can have no playground: its networks have" in error
+    assert len(error.splitlines()) == 1
+    monkeypatch.undo()
+    writer.on_train_end(trainer, gan)
+    assert f"{tmp_path.name} after 1 epoch<" in (tmp_path / PLAYGROUND).read_text(encoding="utf-8")
