@@ -31,7 +31,8 @@ from first_gan.run.folder import PLAYGROUND, REPORT
 from first_gan.scores.judge import shipped
 from networks import dcgan
 from tests import test_browser
-from tests.test_browser import DESKTOP, PHONE, element, overflow, pixels, show
+from tests.test_browser import DESKTOP, PHONE, element, overflow, show
+from tests.test_browser_moves import pixels
 
 chrome = test_browser.chrome
 needs_browser = test_browser.pytestmark
