@@ -63,7 +63,7 @@ $(VENV)/.installed: requirements.lock
 $(VENV)/.installed-dev: requirements-dev.lock
 	@$(call install,requirements-dev.lock)
 
-$(LOWEST)/.installed: requirements-dev.txt requirements.txt requirements-onnx.txt | $(UV)
+$(LOWEST)/.installed: requirements-dev.txt requirements.txt requirements-onnx.txt requirements-study.txt | $(UV)
 	@$(call new-environment,$(LOWEST)); \
 	echo "Installing the lowest versions that requirements-dev.txt allows into $(LOWEST) ..."; \
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -r requirements-dev.txt; \

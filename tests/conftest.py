@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,6 +135,34 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         return code, out, err
 
     return call
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """train.py's trials are fake ones, and nobody fetches images; the folder of the fake."""
+    import study
+    from first_gan.study import worker
+
+    (tmp_path / "fake").mkdir()
+    shutil.copy(Path(__file__).with_name("fake_train.py"), tmp_path / "fake/train.py")
+    (tmp_path / "fake/histories").symlink_to(Path(__file__).with_name("histories"))
+    monkeypatch.setattr(worker, "ROOT", tmp_path / "fake")
+    monkeypatch.setattr(worker, "POLL", 0.01)
+    monkeypatch.setattr(study, "ready", lambda options: None)
+    return tmp_path / "fake"
+
+
+@pytest.fixture
+def call(fake: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs study.py's command line in this process: (exit code, stdout, stderr)."""
+
+    import study
+
+    def called(*argv: str) -> tuple[int, str, str]:
+        code = study.main(argv)
+        return code, *capsys.readouterr()
+
+    return called
 
 
 def offline(**extra: str) -> dict[str, str]:

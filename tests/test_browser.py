@@ -19,6 +19,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from first_gan.report.__main__ import main
 from first_gan.report.index import INDEX
 from first_gan.run.folder import REPORT
+from first_gan.study.page import study_page
+from first_gan.study.results import Outcome, Results
 from tests.made_runs import end_run, make_run, write_rows
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -93,6 +95,14 @@ def comparison_page(trained_run: Path, tmp_path_factory: pytest.TempPathFactory)
     runs = [trained_run, folder / "dominated/version_0", folder / "lesson/version_0"]
     assert main([*map(str, runs), "--out", str(folder / "comparison.html")]) == 0
     return folder / "comparison.html"
+
+
+# How many pixels of the first chart are as transparent as a band.
+FAINT_PIXELS = """
+const canvas = document.querySelector("#charts canvas");
+const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+return data.reduce((count, value, at) => count + (at % 4 === 3 && value > 40 && value < 52), 0);
+"""
 
 
 def overflow(chrome: Chrome) -> list[Any]:
@@ -243,3 +253,34 @@ def test_all_runs_are_sorted_by_mouse_and_keyboard_and_filtered(chrome: Chrome, 
     element(chrome, "#filter").send_keys("RUN_ 0.0002")
     assert (order(), element(chrome, "#count").text) == (["run_10"], "1 of 4")
     assert chrome.get_log("browser") == []
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")])
+def test_a_studys_page_fits_and_shows_bands_but_not_their_edges(
+    chrome: Chrome, tmp_path: Path, size: tuple[int, int], scheme: str
+) -> None:
+    ends = {"epochs": 2, "best_epoch": 1, "best_fcd": 2.0}
+    outcomes = [
+        Outcome(f"r1={r1}_seed_{seed}", seed, {"model.r1": r1}, "done", result)
+        for r1 in (0.2, 0.4)
+        for seed in (0, 1)
+        for fcd in [10 * r1 + seed]
+        for result in [{"fcd": fcd, "verdict": "improving", "curves": {"val/fcd": {"1": 2 * fcd, "2": fcd}}} | ends]
+    ]
+    outcomes.append(Outcome("r1=9_seed_0", 0, {"model.r1": 9}, "failed", {}, "<b>diverged</b>"))
+    page = study_page(Results("r1", {"max_epochs": 2}, {"varied": ["model.r1"], "sampled": {}}, outcomes, {}), tmp_path)
+    (tmp_path / "study.html").write_text(page, encoding="utf-8")
+    show(chrome, tmp_path / "study.html", size, scheme)
+    assert chrome.get_log("browser") == []
+    assert overflow(chrome) == []
+    curves = chrome.find_elements(By.CSS_SELECTOR, "#charts .legend button")
+    assert [curve.text.split()[:2] for curve in curves] == [["r1", "0.2"], ["r1", "0.4"]]  # and not their bands' edges
+    banded = [chrome.execute_script(FAINT_PIXELS)]
+    for curve in curves:
+        curve.click()
+        banded.append(chrome.execute_script(FAINT_PIXELS))
+    assert banded[0] > banded[1] > 1000 > banded[2]  # a band goes with its curve
+    assert "r1 0.2 and r1 0.4 cannot be told apart" not in element(chrome, "#best").text  # by the same with each seed
+    assert "r1 0.2 is better than r1 0.4 (FCD 2.5 against 4.5, 2 seeds, p < .001)." in element(chrome, "#best").text
+    assert "<b>diverged</b>" in element(chrome, "#failed").text
+    assert len(chrome.find_elements(By.CSS_SELECTOR, ".strip .dot")) == 4

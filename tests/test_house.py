@@ -18,6 +18,7 @@ EXPERIMENT = {
     "evaluate",
     "generate",
     "lesson",
+    "study",
     "networks",
     "benchmarks",
     "tests",
@@ -44,7 +45,7 @@ def below(names: set[str], *packages: str) -> set[str]:
 
 def test_a_newcomer_sees_which_files_are_the_experiment() -> None:
     files = {path.name for path in ROOT.glob("*.py")}
-    modules = ("lesson", "gan_module", "gan_networks", "datamodule", "train", "evaluate", "generate")
+    modules = ("lesson", "gan_module", "gan_networks", "datamodule", "train", "evaluate", "generate", "study")
     assert files == {f"{name}.py" for name in modules}
 
 
@@ -52,10 +53,12 @@ def test_a_newcomer_sees_which_files_are_the_experiment() -> None:
 def test_arrows_run_one_way(path: Path) -> None:
     names, room = imported(path), path.relative_to(ROOT / "first_gan").parts[0]
     assert not below(names, *EXPERIMENT)
-    if room in ("diagnosis", "doctor", "report", "scores", "data", "drawing"):
-        assert not below(names, *TRAINERS)
-    if room in ("diagnosis", "report"):
+    if room in ("diagnosis", "doctor", "report", "scores", "data", "drawing", "study"):
+        assert not below(names - {"first_gan.callbacks.terminal.say"}, *TRAINERS)
+    if room in ("diagnosis", "report", "study"):
         assert not below(names, "torch", "torchvision")
+    if room != "study":
+        assert not below(names, "first_gan.study", "optuna")
     if room not in ("run", "callbacks") and path.name != "__main__.py":
         assert not below(names, "jsonargparse", "argparse", "first_gan.run.options")
 

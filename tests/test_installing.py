@@ -179,7 +179,7 @@ def test_pre_commit_runs_make_lint() -> None:
 def make(tmp_path: Path):
     """Calls make on the project's Makefile in an empty folder, with programs in place of uv and of the Python in .venv."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    for name in (*LOCKS, *LOCKS.values(), "requirements-onnx.txt"):
+    for name in (*LOCKS, *LOCKS.values(), "requirements-onnx.txt", "requirements-study.txt"):
         (tmp_path / name).touch()
     (tmp_path / "bin").mkdir()
 

@@ -119,3 +119,13 @@ def test_scoring_loads_torch_alone(run: Run, tmp_path: Path) -> None:
 
 def test_reporting_loads_not_even_torch(trained_run: Path, tmp_path: Path) -> None:
     assert loaded_by("first_gan.report.__main__", str(trained_run), "--out", str(tmp_path / "r.html")) == set()
+
+
+def test_a_studys_help_and_page_load_not_even_torch(tmp_path: Path) -> None:
+    """Optuna itself loads none of it; scipy tells settings apart."""
+    script = "import sys, study, first_gan.study.session; print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    assert set(done.stdout.split()) & {*HEAVY, "torch"} == {"scipy"}, done.stderr
+    script = "import sys, study\ntry: study.main(['--help'])\nfinally: print('loaded', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, encoding="utf-8")
+    assert set(done.stdout.splitlines()[-1].split()) & {*HEAVY, "torch", "optuna", "jinja2"} == set()

@@ -217,6 +217,24 @@ def _real(runs: Sequence[Run], chart: Chart, length: int) -> list[dict[str, Any]
     return [_series(name, "gray", 2, _values(chart, [value] * length)) | {"told": []} for value in reached.values()]
 
 
+def banded(metric: str, curves: Mapping[str, Sequence[Mapping[int, float]]]) -> dict[str, Any] | None:
+    """Over epochs the mean of several runs alike, in a band from the lowest to the highest; None where nothing was measured.
+
+    Args:
+        metric: One of those that are compared.
+        curves: By the name of each group of runs, each run's values by epoch.
+    """
+    (chart,) = (each for each in COMPARED if each.curves[0].metric == metric)
+    x = sorted({epoch for runs in curves.values() for run in runs for epoch in run})
+    series = []
+    for number, (label, runs) in enumerate(curves.items()):
+        at = [[run[epoch] for run in runs if epoch in run] for epoch in x]
+        means, *edges = (_values(chart, [of(each) if each else None for each in at]) for of in (fmean, max, min))
+        series.append(_series(label, COLORS[number % len(COLORS)], number % DASHES, means) | {"told": []})
+        series[-1]["edges"] = edges if len(runs) > 1 else []
+    return _chart(chart, chart.note, x, series) | {"faults": []} if x else None
+
+
 def thinned(rows: Sequence[Row]) -> list[Row]:
     """At most `MOST_POINTS` rows: means of so many in a row, at the last one's `step`."""
     size = -(-len(rows) // MOST_POINTS)

@@ -73,8 +73,12 @@ function vertical({ ctx, bbox }, x) {
   ctx.stroke();
 }
 
+// The edges of the bands around curves that stand for several runs, as uPlot's series: they follow those of the curves.
+const edgesOf = (chart) => chart.series.flatMap((each, index) => (each.edges ?? []).map((values) => ({ values, index, color: each.color })));
+
 function options(chart, width, shown, tell) {
   const axis = { stroke: color("soft"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1 } };
+  const edges = edgesOf(chart);
   const range = chart.top === null || chart.log ? undefined : (plot, low, high) => [0, Math.max(chart.top, high ?? 0) * 1.02];
   return {
     width,
@@ -94,7 +98,12 @@ function options(chart, width, shown, tell) {
         spanGaps: true,
         points: { show: each.values.filter((value) => value !== null).length < 12 },
       })),
+      ...edges.map((edge) => ({ show: shown[edge.index], stroke: color(edge.color), width: 0, spanGaps: true, points: { show: false } })),
     ],
+    bands: edges.flatMap((edge, at) => {
+      const place = chart.series.length + 1 + at; // uPlot counts x as well
+      return at % 2 ? [] : [{ series: [place, place + 1], fill: `color-mix(in srgb, ${color(edge.color)} 18%, transparent)` }];
+    }),
     hooks: { drawClear: [(plot) => drawFaults(plot, chart.faults)], draw: [drawMarks, drawMoment], setCursor: [tell] },
   };
 }
@@ -131,7 +140,11 @@ function drawChart(chart, number) {
   const place = byId(`plot-${number + 1}`);
   const shown = chart.series.map(() => true);
   let plot = null;
-  const write = legendOf(place.nextElementSibling, chart, shown, (index) => plot.setSeries(index + 1, { show: shown[index] }));
+  const edges = edgesOf(chart);
+  const write = legendOf(place.nextElementSibling, chart, shown, (index) => {
+    plot.setSeries(index + 1, { show: shown[index] });
+    edges.forEach((edge, at) => edge.index === index && plot.setSeries(chart.series.length + 1 + at, { show: shown[index] }));
+  });
   const rest = () => {
     if (!data.epochs.length) { // of several runs, each one's last
       return write("in the end", chart.series.map((each) => digits(each.values.findLast((value) => value !== null))));
@@ -149,7 +162,7 @@ function drawChart(chart, number) {
   };
   const draw = () => {
     plot?.destroy();
-    plot = new uPlot(options(chart, place.clientWidth, shown, tell), [chart.x, ...chart.series.map((each) => each.values)], place);
+    plot = new uPlot(options(chart, place.clientWidth, shown, tell), [chart.x, ...[...chart.series, ...edges].map((each) => each.values)], place);
     plot.over.addEventListener("mousemove", (event) => data.frames.length && showEpoch(nearestEpoch(plot.posToVal(event.offsetX, "x"))));
   };
   const keys = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5, Home: -Infinity, End: Infinity };
