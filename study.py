@@ -27,6 +27,7 @@ FREE = {
     *("data.data_dir", "model.steps_per_execution", "config", "name", "ckpt_path", "default_root_dir", "max_time"),
     *("devices", "num_nodes", "accelerator", "strategy", "matmul", "log_every_n_steps", "enable_progress_bar"),
     *("enable_model_summary", "benchmark", "detect_anomaly", "fast_dev_run"),
+    *("quiet", "verbose", "show_samples", "logger", "open"),
 }
 
 
@@ -141,11 +142,11 @@ def name_of(name: str | None, options: Sequence[str]) -> str:
 def resolver(rest: Sequence[str]) -> Callable[[Sequence[str]], Any]:
     """Reads train.py's options, and builds its networks and its data by them; a function of what is typed beside `rest`."""
     import train
-    from first_gan.run import starting
+    from first_gan.run import hush, starting
     from first_gan.run.folder import RunFolderError
     from first_gan.run.options import typed_checkpoint
 
-    train.hush()
+    hush.hush()
     typed = typed_checkpoint(rest)
     if typed.ckpt_path is not None:
         raise UserError("--ckpt_path goes on with one run; a study goes on by itself when it is typed again")
@@ -160,6 +161,8 @@ def resolver(rest: Sequence[str]) -> Callable[[Sequence[str]], Any]:
             raise UserError(str(error)) from error
         if found.fast_dev_run:
             raise UserError("--fast_dev_run keeps nothing, so a study learns nothing of it")
+        if found.open:
+            raise UserError("--open would open every trial's report: open study.html")
         if not found.quality.every_n_epochs:
             raise UserError("--quality.every_n_epochs 0 scores nothing, and a study goes by the FCD")
         train.build_parts(found)

@@ -129,6 +129,7 @@ def test_what_was_cut_off_before_its_first_epoch_begins_anew(call: Study) -> Non
         (["--ckpt_path", "last"], "a study goes on by itself"),
         (["--quality.every_n_epochs", "0"], "a study goes by the FCD"),
         (["--fast_dev_run", "true"], "a study learns nothing of it"),
+        (["--open"], "open study.html"),
         (["--name", "a/b"], "make a name"),
         (["--name", "none", "--report"], "no study at studies/none"),
     ],
