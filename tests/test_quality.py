@@ -9,6 +9,7 @@ import torch
 
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.data import FILES, TEST_IMAGES, TRAIN_IMAGES, TRAIN_ROWS, idx
+from first_gan.diagnosis.history import digits
 from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from first_gan.scores.judge import JudgeError, shipped
@@ -52,8 +53,8 @@ def test_scores_are_those_of_the_sampling_generator_and_of_the_trained_weights_o
     assert rows[-1]["val/fcd"] != rows[-1]["val/raw_fcd"]
     real = feature_scores(arrays[TRAIN_IMAGES][:500].float() / 127.5 - 1, reference)
     assert rows[-1]["val/floor_fcd"] == pytest.approx(real["fcd"], rel=1e-4)
-    assert f"real images reach FCD {real['fcd']:.1f}, coverage {real['coverage']:.2f}" in out
-    assert f"FCD {rows[-1]['val/fcd']:.1f}, coverage" in out.split("Trained to")[1]
+    assert f"real images reach FCD {digits(real['fcd'])}, coverage {real['coverage']:.2f}" in out
+    assert f"FCD {digits(rows[-1]['val/fcd'])}, coverage" in out.split("Trained to")[1]
 
 
 def test_the_best_epoch_is_kept(run: Run, small: list[str]) -> None:
@@ -64,7 +65,7 @@ def test_the_best_epoch_is_kept(run: Run, small: list[str]) -> None:
     assert (checkpoint["epoch"], checkpoint["global_step"]) == (best["epoch"], 2 * best["step"])
     _, out, _ = run("--ckpt_path", "last", "--max_epochs", "5")
     best = min(scores_of(FOLDER), key=lambda row: row["val/fcd"])
-    assert f"FCD {best['val/fcd']:.1f} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
+    assert f"FCD {digits(best['val/fcd'])} after epoch {best['epoch'] + 1:.0f}: {FOLDER}/checkpoints/best.ckpt" in out
     assert checkpoints.load_checkpoint(FOLDER / "checkpoints/best.ckpt")["epoch"] == best["epoch"]
     epochs = steps(FOLDER, "train/epoch")
     assert len(epochs) == len(set(epochs))
@@ -82,7 +83,7 @@ def test_a_run_from_a_copied_checkpoint_has_a_best_epoch_of_its_own(
     data = ["--data.data_dir", small[1]]
     code, out, err = run("--ckpt_path", "mine/copy.ckpt", "--max_epochs", "3", *data)
     assert (code, err) == (0, "")
-    assert "FCD 1000000.0 after epoch 3: lightning_logs/version_1/checkpoints/best.ckpt" in out
+    assert "FCD 1e+06 after epoch 3: lightning_logs/version_1/checkpoints/best.ckpt" in out
     assert Path("lightning_logs/version_1/checkpoints/best.ckpt").is_file()
 
 

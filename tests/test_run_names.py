@@ -20,7 +20,7 @@ def test_a_named_run_is_found_by_every_command(run: Run, small: list[str], capsy
     code, out, err = run(*small, "--name", "lr-1e-3")
     assert (code, err) == (0, "")
     assert [path.name for path in LOGS.iterdir()] == ["lr-1e-3"]
-    assert "--ckpt_path lightning_logs/lr-1e-3/checkpoints/last.ckpt" in out
+    assert "--ckpt_path lightning_logs/lr-1e-3" in out
     assert yaml.safe_load((LOGS / "lr-1e-3/config.yaml").read_text(encoding="utf-8"))["name"] is None  # for --config
     code, out, _ = run("--ckpt_path", "lr-1e-3", "--max_epochs", "3")
     assert code == 0

@@ -12,8 +12,9 @@ from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.report import ENDED_EARLY
 from first_gan.callbacks.terminal import say
+from first_gan.diagnosis.history import digits
 from first_gan.diagnosis.verdicts import IMPROVING, TOO_EARLY, Diagnosis
-from first_gan.run.folder import BEST, LAST, REPORT, command, python_command, relative
+from first_gan.run.folder import BEST, LAST, PLAYGROUND, REPORT, command, python_command, relative
 
 LESSON_EPOCHS = 50
 
@@ -75,7 +76,7 @@ class RunMessages(Callback):
             held_out = ", held out" if data.train_rows <= rows.start else ", which it is trained on as well"
             rows_scored = f"training rows {rows.start:,} to {rows.stop - 1:,}{held_out}"
             say(f"Quality  {self.quality.samples:,} images {epochs} against {rows_scored}")
-            reach = f"FCD {floor['val/floor_fcd']:.1f}, coverage {floor['val/floor_coverage']:.2f}"
+            reach = f"FCD {digits(floor['val/floor_fcd'])}, coverage {floor['val/floor_coverage']:.2f}"
             print(f"         (FCD: 0 is best; real images reach {reach})")
         if self.folder is not None:
             resumed = f", resumed after {gan.updates:,} updates" if gan.updates else ""
@@ -121,7 +122,7 @@ class RunMessages(Callback):
         assert self.folder is not None
         diagnosis, scores = self.health.diagnosis, self.quality.latest
         said = [f"{diagnosis.verdict} (confidence {diagnosis.confidence})"] if diagnosis is not None else []
-        said += [f"FCD {scores['val/fcd']:.1f} after epoch {self.quality.latest_epoch}"] if scores else []
+        said += [f"FCD {digits(scores['val/fcd'])} after epoch {self.quality.latest_epoch}"] if scores else []
         return ", ".join([*said, str(relative(self.folder))])
 
     def ending(self) -> None:
@@ -131,14 +132,16 @@ class RunMessages(Callback):
         if self.health.diagnosis is not None:
             say(self.health.diagnosis.text(), self.health.diagnosis.verdict)
         if scores := self.quality.latest:
-            print(f"  quality      FCD {scores['val/fcd']:.1f}, coverage {scores['val/coverage']:.2f} ", end="")
+            print(f"  quality      FCD {digits(scores['val/fcd'])}, coverage {scores['val/coverage']:.2f} ", end="")
             print(f"after epoch {self.quality.latest_epoch}")
         if epoch := self.quality.best_epoch:
-            print(f"  best         FCD {self.quality.best_fcd:.1f} after epoch {epoch}: {folder / BEST}")
+            print(f"  best         FCD {digits(self.quality.best_fcd)} after epoch {epoch}: {folder / BEST}")
         if pictures:
             print(f"  samples      {relative(pictures[-1])}")
         if (self.folder / REPORT).is_file():
             print(f"  report       {folder / REPORT} (open it in a browser)")
+        if (self.folder / PLAYGROUND).is_file():
+            print(f"  playground   {folder / PLAYGROUND} (draw a digit for D)")
         tensorboard = python_command("-m", "tensorboard.main", "--logdir", folder.parent)
         print(f"  TensorBoard  {tensorboard}", flush=True)
 
@@ -168,4 +171,4 @@ def how_to_resume(folder: Path | None) -> str:
 
 def resume_command(folder: Path) -> str:
     """The command that resumes a run."""
-    return command("train.py", "--ckpt_path", folder / LAST)
+    return command("train.py", "--ckpt_path", folder)

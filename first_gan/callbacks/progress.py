@@ -15,6 +15,7 @@ from first_gan.callbacks.counting import GAN
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.samples import SampleGrids
+from first_gan.diagnosis.history import FCD, digits
 
 REFRESH_S = 0.5  # a redraw takes milliseconds
 BAR_WIDTH = 10
@@ -113,8 +114,8 @@ class TrainingProgress(ProgressBar):
 
     def _measured(self) -> str:
         latest = self.metrics.latest | self.quality.latest
-        shown = {"d_loss": ("train/d_loss", ".3f"), "g_loss": ("train/g_loss", ".3f"), "FCD": ("val/fcd", ".1f")}
-        return " ".join(f"{name} {latest[key]:{form}}" for name, (key, form) in shown.items() if key in latest)
+        losses = [f"{name} {latest[f'train/{name}']:.3f}" for name in ("d_loss", "g_loss") if f"train/{name}" in latest]
+        return " ".join([*losses, *([f"FCD {digits(latest[FCD])}"] if FCD in latest else [])])
 
     def _stop(self) -> None:
         if self.bar is not None:
