@@ -151,7 +151,7 @@ def resolver(rest: Sequence[str]) -> Callable[[Sequence[str]], Any]:
     if typed.ckpt_path is not None:
         raise UserError("--ckpt_path goes on with one run; a study goes on by itself when it is typed again")
     options = train.build_parser(train.GAN, train.MNISTDataModule)
-    own = [action.option_strings[-1].removeprefix("--") for action in parser()._actions]
+    own = vars(parser().parse_args([]))
     options.nested = [*options.nested, *own]
 
     def resolve(more: Sequence[str]) -> Any:

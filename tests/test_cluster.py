@@ -15,7 +15,7 @@ import train
 from first_gan.callbacks.process import OwnProcess
 from first_gan.run import folder as run_folder
 from tests.test_cli import Run
-from tests.test_readme import DOCUMENTS
+from tests.test_readme import PAGES, ROOT
 from tests.test_train import FOLDER
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -85,7 +85,7 @@ def wait_for(path: Path, text: str, seconds: float = 60) -> None:
 
 def test_the_readmes_job_from_usr1_to_its_end(small: list[str], tmp_path: Path) -> None:
     """The script itself, with an srun that just runs its command and an scontrol that notes what it was asked for."""
-    (script,) = re.findall(r"```sh\n(#!/bin/bash\n.*?)```", DOCUMENTS, re.DOTALL)
+    (script,) = re.findall(r"```sh\n(#!/bin/bash\n.*?)```", PAGES[ROOT / "docs/machines.md"], re.DOTALL)
     options = " ".join([*small, "--max_epochs", "1000"])
     script = script.replace("--accelerator gpu --devices 4 --num_nodes 2 --strategy ddp", options)
     script = script.replace("python train.py", f"{sys.executable} -u {train.__file__}")

@@ -60,12 +60,12 @@ def test_the_end_says_what_summary_json_and_tensorboard_say(run: Run, small: lis
 def test_a_verdict_is_said_when_it_changes_and_not_again(
     run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdicts = ["improving", "improving", "mode collapse", "mode collapse", "improving"]
+    verdicts = ["improving", "improving", "mode collapse", "mode collapse", "improving", "improving"]
     monkeypatch.setattr("first_gan.diagnosis.judged", lambda history: (verdicts[len(history.epochs) - 1], [], []))
     _, out, _ = run(*small, "--max_epochs", "4")
     said = [line.split(" (")[0] for line in out.splitlines() if line.startswith("Verdict after")]
     assert said == ["Verdict after epoch 1: improving", "Verdict after epoch 3: mode collapse"]
-    _, out, _ = run("--ckpt_path", "last", "--max_epochs", "5")
+    _, out, _ = run("--ckpt_path", "last", "--max_epochs", "6")
     said = [line.split(" (")[0] for line in out.splitlines() if line.startswith("Verdict after")]
     assert said == ["Verdict after epoch 5: improving"]
 

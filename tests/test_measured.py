@@ -226,4 +226,4 @@ def test_the_grid_of_real_images_shows_those_that_are_trained_on(
 ) -> None:
     run(*small)
     shown = np.asarray(Image.open(FOLDER / "samples/real.png").convert("L"))
-    assert np.array_equal(shown[2:30, 2:30], arrays[TRAIN_IMAGES][0, 0].numpy())
+    assert np.array_equal(shown[6:90:3, 6:90:3], arrays[TRAIN_IMAGES][0, 0].numpy())

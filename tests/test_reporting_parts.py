@@ -253,9 +253,9 @@ def test_a_run_writes_its_page_while_it_goes_on_and_opens_it_where_that_is_wante
     monkeypatch.setattr(webbrowser, "open_new_tab", lambda url: opened.append(url) or False)
     shown = writing.page.report
 
-    def report(run: Run, live: float | None = None) -> str:
+    def report(run: Run, live: float | None = None, **others: Any) -> str:
         lived.append(live is not None)
-        return shown(run, live=live)
+        return shown(run, live=live, **others)
 
     monkeypatch.setattr(writing.page, "report", report)
     code, _, err = run(*small, "--open")

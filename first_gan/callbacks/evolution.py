@@ -47,7 +47,7 @@ def first_rows(folder: Path, shape: tuple[int, int]) -> dict[str, Image.Image]:
     height, width = shape[0] + 2 * PADDING, COLUMNS * (shape[1] + PADDING) + PADDING
     rows = {}
     for epoch in thinned(sorted(paths), most=ROWS):
-        picture = open_picture(paths[epoch])
+        picture = open_picture(paths[epoch], enlarged=True)
         if picture is None or picture.width % width:
             continue  # broken, or of other images
         factor = picture.width // width

@@ -29,13 +29,13 @@ class LoggerError(Exception):
     """A logger cannot begin; the message is for the person who asked for it."""
 
 
-def check_loggers(asked: str | Sequence[str]) -> list[str]:
+def check_loggers(asked: str | Sequence[str] | None) -> list[str]:
     """The kinds of loggers that `--logger` asks for, each once.
 
     Raises:
         LoggerError: There is no such logger, or a package that one needs is not installed.
     """
-    kinds = [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
+    kinds = [asked] if isinstance(asked, str) else list(dict.fromkeys(asked or []))
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         always = "TensorBoard's events and metrics.csv are written in any case"
         raise LoggerError(f"--logger must be out of {', '.join(KINDS)}, got {unknown[0]}; {always}")

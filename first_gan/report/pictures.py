@@ -35,15 +35,16 @@ def thinned(epochs: Sequence[int], keep: Collection[int | None] = (), most: int 
     return sorted(even | needed)
 
 
-def open_picture(path: Path, width: int = MOST_SIDE) -> Image.Image | None:
-    """A picture of a run folder, L or RGB, in its own pixels, or fewer where it is wider; None for one that is missing, broken or huge."""
+def open_picture(path: Path, width: int = MOST_SIDE, enlarged: bool = False) -> Image.Image | None:
+    """A picture of a run folder, L or RGB, in its own pixels, or as it was `enlarged`, or in fewer where it is wider; None for one that is missing, broken or huge."""
     try:
         with Image.open(
             io.BytesIO(files.read(path, MOST_BYTES)), formats=["PNG"]
         ) as image:  # else Pillow runs Ghostscript
             if image.width * image.height > MOST_PIXELS:
                 return None
-            picture = native(image.convert("L" if image.mode in GRAY else "RGB"))
+            picture = image.convert("L" if image.mode in GRAY else "RGB")
+            picture = picture if enlarged else native(picture)
     except Exception:  # Pillow raises many kinds on broken pictures
         return None
     if picture.width > width:
