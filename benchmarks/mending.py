@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.history import FCD, History
 from first_gan.diagnosis.verdicts import HEALTHY, VERDICTS, Diagnosis
 from first_gan.run import cli
+from first_gan.run.cli import Parser
 from first_gan.run.folder import read_metrics, read_rows
 from first_gan.run.names import flat
 from first_gan.run.options import build_parser
@@ -107,10 +109,15 @@ def outcome(rows: list[dict[str, float]], arguments: Sequence[str]) -> tuple[Dia
 
 def given(arguments: Sequence[str]) -> dict[str, Any]:
     """The options of train.py's arguments, by name."""
-    options = build_parser(GAN, MNISTDataModule).parse(list(arguments))
+    options = _parser().parse(list(arguments))
     names = ("precision", "max_epochs")
     nested = {"model": options.model.as_dict(), "data": options.data.as_dict()}
     return flat(nested) | {name: options[name] for name in names}
+
+
+@cache
+def _parser() -> Parser:
+    return build_parser(GAN, MNISTDataModule)
 
 
 def typed(found: Diagnosis, pieces: int) -> list[str]:

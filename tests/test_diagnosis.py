@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.diagnosis_suite import Labelled, diagnosed, recorded, suite, wilson
 from benchmarks.mending import given
-from datamodule import MNISTDataModule
 from first_gan.diagnosis import advice as advices
 from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.advice import Setting, advise, typed
@@ -27,11 +26,7 @@ from first_gan.diagnosis.verdicts import (
     TOO_EARLY,
     TOO_WEAK,
 )
-from first_gan.run.cli import Parser
 from first_gan.run.folder import read_metrics, read_rows
-from first_gan.run.names import flat
-from first_gan.run.options import build_parser
-from gan_module import GAN
 from tests.test_train import FOLDER
 
 Rows = list[dict[str, float]]
@@ -98,18 +93,10 @@ def test_without_scores_it_is_less_sure_and_hardly_worse() -> None:
     assert right >= 0.85 * len(SUITE)
 
 
-@pytest.fixture(scope="module")
-def parser() -> Parser:
-    return build_parser(GAN, MNISTDataModule)
-
-
 @pytest.mark.parametrize("run", SUITE, ids=lambda run: run.name)
-def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can_be_typed(
-    run: Labelled, parser: Parser
-) -> None:
-    rows = rows_of(run)
-    options = parser.parse(list(run.arguments))
-    diagnosis = diagnose(rows, given(run.arguments))
+def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can_be_typed(run: Labelled) -> None:
+    rows, options = rows_of(run), given(run.arguments)
+    diagnosis = diagnose(rows, options)
     assert list(diagnosis.answers) == list(QUESTIONS)
     assert all(answer.score in (-1, 0, 1) and answer.answer for answer in diagnosis.answers.values())
     assert diagnosis.evidence
@@ -118,16 +105,15 @@ def test_every_diagnosis_has_answers_evidence_of_the_history_and_advice_that_can
     assert len({advice.option.split()[0] for advice in diagnosis.advice}) == len(diagnosis.advice)
     for advice in diagnosis.advice:
         name, value = shlex.split(advice.option)
-        changed = parser.parse([*run.arguments, name, value])
-        assert effective(changed) != effective(options), advice.option
+        assert effective(given([*run.arguments, name, value])) != effective(options), advice.option
 
 
-def effective(options: Any) -> tuple[Any, ...]:
+def effective(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the run has them: with the learning rate of each network."""
-    model = flat(options.model.as_dict())
-    rates = [model["lr"] if model.pop(name) is None else options.model[name] for name in ("lr_g", "lr_d")]
-    data = options.data.batch_size, options.data.train_rows
-    return (*rates, model | {"lr": None}, *data, options.max_epochs, options.precision)
+    rates = {
+        name: options["model.lr"] if options[name] is None else options[name] for name in ("model.lr_g", "model.lr_d")
+    }
+    return options | rates | {"model.lr": None}
 
 
 def test_what_the_advice_takes_for_the_lessons_options_are_the_defaults() -> None:
