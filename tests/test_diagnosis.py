@@ -48,7 +48,7 @@ def without_scores(rows: Rows) -> Rows:
     return [{name: value for name, value in row.items() if not name.startswith(("val/", "classes/"))} for row in rows]
 
 
-@pytest.mark.parametrize(("name", "runs", "tested", "of_each"), [("diagnosis", 60, 30, 4), ("harder", 110, 80, 4)])
+@pytest.mark.parametrize(("name", "runs", "tested", "of_each"), [("diagnosis", 60, 30, 4), ("harder", 120, 85, 4)])
 def test_the_suite_is_what_it_promises_to_be(name: str, runs: int, tested: int, of_each: int) -> None:
     own = [run for run in SUITE if run.suite == name]
     assert len({run.name for run in SUITE}) == len(SUITE)
@@ -69,7 +69,7 @@ def test_the_suite_is_what_it_promises_to_be(name: str, runs: int, tested: int, 
         ("diagnosis", "tune", 0.95),
         ("diagnosis", "test", 0.95),
         ("harder", "tune", 0.95),
-        ("harder", "test", 70 / 81),  # as it was found when it was opened
+        ("harder", "test", 0.85),  # 73 of 85, as it was found when it was opened
     ],
 )
 def test_verdicts_on_the_suite(name: str, half: str, share: float) -> None:
@@ -254,3 +254,5 @@ def test_advice_is_never_what_is_set_already() -> None:
     frozen = {"model.lr_g": 0.0, "model.r1": 0.4, "model.lr_d": 1e-4}
     options = [each.option for each in advise(advices.diverging, frozen)]
     assert options == ["--model.lr_d 2.5e-5"]
+    slow = [each.option for each in advise(advices.d_dominates, {"model.lr": 5e-6})]
+    assert slow == ["--model.lr_g 2e-4", "--model.lr_d 2e-4"]  # with G alone mended, D was seen to be too weak

@@ -82,6 +82,7 @@ def d_dominates(run: Setting) -> list[Change]:
         Change(run.d_steps > 1, "model.d_steps", 1, "D takes several steps for each of G's"),
         Change(run.lr_g < run.lr_d / UNEVEN, "model.lr_g", alike, "G learns slower than D"),
         Change(run.lr_g < LR / 4, "model.lr_g", LR, "G learns too slowly to be seen"),
+        Change(max(run.lr_g, run.lr_d) < LR / 4, "model.lr_d", LR, "such a G would leave D behind"),
         Change(*narrow_g(run)),
         Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps D from being too sure, {BEST}"),
         Change(True, "model.lr_d", run.lr_d / 4, "a slower D gives G time to learn"),
