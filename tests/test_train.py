@@ -51,7 +51,7 @@ def test_a_run_folder_holds_what_it_promises(run: Run, small: list[str], drawn_c
     assert str(FOLDER) in out
     assert "Epoch 2/2" in out
     assert out.count("--max_epochs") == 2  # the advice, and the command that follows it
-    assert out.endswith("checkpoints/last.ckpt --max_epochs 8\n")
+    assert out.endswith(f"--ckpt_path {FOLDER} --max_epochs 8\n")
     files = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
     samples = {f"samples/{name}.png" for name in ("real", "epoch_0000", "epoch_0001", "epoch_0002")}
     event_files = {name for name in files if name.startswith("events.")}
