@@ -136,6 +136,17 @@ def test_resuming_with_another_library_is_said(run: Run, small: list[str]) -> No
     assert f"products by {here}" in out.split("Training")[1].splitlines()[0]
 
 
+def test_resuming_by_another_library_is_said_on_any_cpu(
+    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*small, "--max_epochs", "1")
+    assert "last bits" not in run("--ckpt_path", "last", "--max_epochs", "2")[1]
+    before = matmul.spelled("torch")
+    monkeypatch.setattr(matmul, "spelled", lambda library: "another")
+    _, out, _ = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert f"Its matrix products were computed by {before}, here they are by another: last bits may differ." in out
+
+
 @ONEDNN
 def test_updates_by_onednn_are_those_of_torch_and_not_of_bf16() -> None:
     def trained(library: str, precision: str) -> Tensor:

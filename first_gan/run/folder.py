@@ -29,7 +29,7 @@ from first_gan.run.config import load
 
 ROOT = Path(__file__).parents[2]  # where the commands lie, in a checkout
 LOGS = "lightning_logs"
-CONFIG = "config.yaml"
+LOCK, CONFIG = ".lock", "config.yaml"
 METRICS = "metrics.csv"
 SUMMARY = "summary.json"  # the diagnosis
 LAST, BEST = Path("checkpoints", "last.ckpt"), Path("checkpoints", "best.ckpt")
@@ -213,7 +213,7 @@ def lock(folder: Path, held: ExitStack) -> None:
     Raises:
         RunFolderError: Another process holds it.
     """
-    file_lock = FileLock(path := folder / ".lock")
+    file_lock = FileLock(path := folder / LOCK)
     if path.is_symlink():
         raise RunFolderError(f"{path} is a link, by which a file elsewhere would be emptied: remove it")
     try:

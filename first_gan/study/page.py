@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from first_gan.diagnosis.history import digits
 from first_gan.report import gallery, page
 from first_gan.report.charts import banded
 from first_gan.report.page import MOODS, without_places
@@ -57,7 +59,7 @@ def study_page(results: Results, root: Path) -> str:
         sentences=said(results, pairs),
         short=list(shortened(dict.fromkeys(options))),
         rows=[_row(group, options, axis) for group in groups],
-        ends=[f"{edge(drawn):.3g}" for edge in (min, max) if drawn],
+        ends=[digits(edge(drawn)) for edge in (min, max) if drawn],
         log=axis is not None and axis.log,
         pairs=pairs[:MOST_PAIRS],
         left_out=len(pairs) - MOST_PAIRS,
@@ -79,8 +81,8 @@ def said(results: Results, pairs: Sequence[Comparison]) -> list[str]:
         return ["No trial is done yet."]
     if len(groups) == 1:
         only = groups[0]
-        spread = f", 95 % interval {only.interval[0]:.3g} to {only.interval[1]:.3g}" if only.interval else ""
-        return [f"{only.label}: FCD {only.mean:.3g}{spread}."]
+        spread = f", 95 % interval {digits(only.interval[0])} to {digits(only.interval[1])}" if only.interval else ""
+        return [f"{only.label}: FCD {digits(fmean(only.scores.values()))}{spread}."]
     of_best = [each for each in pairs if groups[0].label in (each.better, each.worse)]
     return [f"{each.words()}." for each in of_best[:SAID]]
 
@@ -106,11 +108,11 @@ def _row(group: Group, options: Sequence[str], axis: Axis | None) -> dict[str, A
     scores = sorted(group.scores.items())
     return {
         "values": [without_places(shown(group.setting.get(name))) for name in options],
-        "mean": "–" if group.mean is None else f"{group.mean:.3g}",
-        "interval": "" if between is None else f"{between[0]:.3g} to {between[1]:.3g}",
+        "mean": "–" if group.mean is None else digits(group.mean),
+        "interval": "" if between is None else f"{digits(between[0])} to {digits(between[1])}",
         "coverage": "–" if (coverage := group.mean_of("coverage")) is None else f"{coverage:.3f}",
         "seeds": len(scores),
-        "dots": [{"seed": seed, "fcd": f"{fcd:.3g}", "at": axis.at(fcd)} for seed, fcd in scores] if axis else [],
+        "dots": [{"seed": seed, "fcd": digits(fcd), "at": axis.at(fcd)} for seed, fcd in scores] if axis else [],
         "mean_at": None if axis is None or group.mean is None else axis.at(group.mean),
         "from_to": None if axis is None or between is None else (axis.at(between[0]), axis.at(between[1])),
         "verdicts": [
@@ -167,7 +169,7 @@ def _scatters(results: Results, axis: Axis | None) -> list[dict[str, Any]]:
                 {
                     "x": across.at(float(value)),
                     "y": 100 - axis.at(each.fcd or 0.0),
-                    "text": f"{shown(value)}: FCD {each.fcd:.3g}",
+                    "text": f"{shown(value)}: FCD {digits(each.fcd or 0.0)}",
                 }
                 for value, each in numbers
             ]
@@ -182,7 +184,7 @@ def _trial(each: Outcome, options: Sequence[str]) -> dict[str, Any]:
         "state": each.state,
         "seed": each.seed,
         "values": [without_places(shown((each.setting or {}).get(name))) for name in options],
-        "fcd": "–" if each.result.get("fcd") is None else f"{each.result['fcd']:.3g}",
+        "fcd": "–" if each.result.get("fcd") is None else digits(each.result["fcd"]),
         "epochs": each.result.get("epochs", 0),
         "verdict": each.result.get("verdict", "–"),
         "mood": MOODS.get(each.result["verdict"], "bad") if "verdict" in each.result else "",

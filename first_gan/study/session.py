@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from first_gan import files
 from first_gan.callbacks.terminal import say
+from first_gan.diagnosis.history import digits
 from first_gan.report.page import write
 from first_gan.run.cli import UserError
 from first_gan.run.folder import relative
@@ -175,7 +176,7 @@ def _run(trials: Trials, folder: Path, arguments: Sequence[str], at_once: int, r
 
 def _best(results: Results) -> str:
     best = results.best
-    return "" if best is None else f"best FCD {best.fcd:.1f}"
+    return "" if best is None or best.fcd is None else f"best FCD {digits(best.fcd)}"
 
 
 def _ending(results: Results, folder: Path) -> None:

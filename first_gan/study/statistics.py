@@ -9,6 +9,8 @@ from statistics import fmean
 
 from scipy import stats
 
+from first_gan.diagnosis.history import digits
+
 CONFIDENCE = 0.95
 SIGNIFICANT = 0.05
 
@@ -39,7 +41,7 @@ class Comparison:
 
     def words(self, metric: str = "FCD") -> str:
         """The outcome as a sentence."""
-        low, high = (f"{mean:.3g}" for mean in self.means)
+        low, high = map(digits, self.means)
         seeds = f"{self.seeds} seed{'s' * (self.seeds != 1)}"
         if self.corrected is None:
             return f"{self.better} and {self.worse} cannot be told apart by one seed ({metric} {low} and {high})"

@@ -121,13 +121,16 @@ class Worker:
         path = self._path(name)
         if name == self.name or not name.isalnum() or not path.is_file() or path.is_symlink():
             return False
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        lock.release()
-        return True
+        return is_free(path)
+
+
+def is_free(lock: Path) -> bool:
+    """Whether no process holds a lock file."""
+    try:
+        with FileLock(lock).acquire(timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 class Trials:

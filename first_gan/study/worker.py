@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from first_gan.diagnosis.history import FCD
-from first_gan.run.folder import LAST, LOGS, METRICS, ROOT, RunFolderError, read_rows
+from first_gan.diagnosis.history import FCD, digits
+from first_gan.run.folder import LAST, LOCK, LOGS, METRICS, ROOT, RunFolderError, read_rows
 from first_gan.study.results import result_of
 from first_gan.study.space import Setting, Slot, typed_words
-from first_gan.study.trials import REASON, RESULT, Trials
+from first_gan.study.trials import REASON, RESULT, Trials, is_free
 
 POLL = 0.5  # seconds between looks at the processes
 PATIENCE = 60  # seconds that a process has for its last checkpoint and report when it is stopped
@@ -64,12 +63,11 @@ class Job:
 
     def start(self, arguments: Sequence[str], environment: dict[str, str]) -> None:
         """Begins the run, or goes on with it exactly where it was cut off, once nobody else trains it."""
-        if self.folder.exists() and not (self.folder / LAST).is_file():
-            if not _free(self.folder):
-                return
-            shutil.rmtree(self.folder)  # cut off in its first epoch: it holds nothing yet
-        elif self.folder.exists() and not _free(self.folder):
-            return
+        if self.folder.exists():
+            if not is_free(self.folder / LOCK):
+                return  # it goes on by itself since the process was killed that began it
+            if not (self.folder / LAST).is_file():
+                shutil.rmtree(self.folder)  # cut off in its first epoch: it holds nothing yet
         self.printed.parent.mkdir(exist_ok=True)
         own = [f"--seed_everything={self.slot.seed}", f"--name={self.slot.run_name}", "--ckpt_path=auto"]
         own += [f"--default_root_dir={self.root}", "--enable_progress_bar=false"]
@@ -136,7 +134,7 @@ class Job:
             return f"stopped after epoch {self.reported}: worse than most"
         if (code == 0 or (code == 2 and ENDED.search(last))) and result.get("fcd") is not None:
             trials.study.tell(self.trial.number, result["fcd"])
-            return f"FCD {result['fcd']:.1f}, {result['verdict']}"
+            return f"FCD {digits(result['fcd'])}, {result['verdict']}"
         reason = _reason(code, last)
         self.trial.set_user_attr(REASON, reason)
         trials.study.tell(self.trial.number, state=TrialState.FAIL)
@@ -146,17 +144,6 @@ class Job:
         with suppress(OSError):
             return self.printed.read_bytes()[-4000:].decode(errors="replace")
         return ""
-
-
-def _free(folder: Path) -> bool:
-    """Whether no process trains in a run folder: one goes on when the process is killed that began it."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
-    return True
 
 
 def _reason(code: int, last: str) -> str:
