@@ -1,5 +1,6 @@
 """Fixtures: images on disk, a clean working directory, and the command line in this process."""
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -122,6 +123,29 @@ def small_run(images_dir: Path) -> list[str]:
     data = ["--data.data_dir", str(images_dir), "--data.train_rows", "600", "--data.batch_size", "64"]
     quick = ["--accelerator", "cpu", "--max_epochs", "2", "--log_every_n_steps", "4", "--quality.every_n_epochs", "0"]
     return [*data, *quick]
+
+
+@pytest.fixture(scope="session")
+def finished_runs(images_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of `small`'s options, of one epoch and of two, in a folder each."""
+    root = tmp_path_factory.mktemp("finished")
+    for epochs in ("1", "2"):
+        (root / epochs).mkdir()
+        with contextlib.chdir(root / epochs):
+            assert train.main([*small_run(images_dir), "--max_epochs", epochs]) == 0
+    return root
+
+
+@pytest.fixture
+def finished_run(finished_runs: Path, tmp_path: Path) -> None:
+    """The working directory is that of a run by `small`'s options: as after `run(*small)`, but trained once for all tests."""
+    shutil.copytree(finished_runs / "2", tmp_path, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def run_of_one_epoch(finished_runs: Path, tmp_path: Path) -> None:
+    """The same after `--max_epochs 1`."""
+    shutil.copytree(finished_runs / "1", tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -95,8 +95,7 @@ def test_yaml_is_read_within_bounds(text: str) -> None:
     assert config.load("[" * 50 + "]" * 50)
 
 
-def test_checksums_are_looked_at(run: Run, small: list[str]) -> None:
-    run(*small, "--max_epochs", "1")
+def test_checksums_are_looked_at(run_of_one_epoch: None) -> None:
     path = FOLDER / "checkpoints/last.ckpt"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -142,9 +141,8 @@ def test_a_tensor_that_claims_more_memory_than_it_brings_is_refused(tmp_path: Pa
     ],
 )
 def test_a_state_that_no_run_writes_is_refused_before_anything_is_made(
-    run: Run, small: list[str], where: tuple[Any, ...], value: Any
+    run: Run, small: list[str], run_of_one_epoch: None, where: tuple[Any, ...], value: Any
 ) -> None:
-    run(*small, "--max_epochs", "1")
     checkpoint = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)
     inner = checkpoint
     for key in where[:-1]:
@@ -159,8 +157,7 @@ def test_a_state_that_no_run_writes_is_refused_before_anything_is_made(
 
 @posix
 @pytest.mark.parametrize("name", ["samples", "checkpoints", "report", "events.out.tfevents.1", ".lock"])
-def test_a_link_in_a_run_folder_leads_nowhere(run: Run, small: list[str], tmp_path: Path, name: str) -> None:
-    run(*small)
+def test_a_link_in_a_run_folder_leads_nowhere(run: Run, finished_run: None, tmp_path: Path, name: str) -> None:
     precious = tmp_path / "precious"
     if (FOLDER / name).is_dir():
         (FOLDER / name).rename(precious)
@@ -179,9 +176,8 @@ def test_a_link_in_a_run_folder_leads_nowhere(run: Run, small: list[str], tmp_pa
 
 
 def test_a_run_is_locked_before_its_checkpoint_is_read(
-    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, run_of_one_epoch: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(*small, "--max_epochs", "1")
     load = starting.load_checkpoint
 
     def locked(path: Path) -> Any:
@@ -199,9 +195,8 @@ def test_a_run_is_locked_before_its_checkpoint_is_read(
 
 @pytest.mark.parametrize("missing", [run_folder.RECORD, run_folder.REPORT])
 def test_a_run_killed_between_its_last_checkpoint_and_its_end_gets_one(
-    run: Run, small: list[str], missing: Path
+    run: Run, finished_run: None, missing: Path
 ) -> None:
-    run(*small)
     checkpoint = (FOLDER / "checkpoints/last.ckpt").read_bytes()
     metrics = (FOLDER / "metrics.csv").read_bytes()
     (FOLDER / missing).unlink()
@@ -216,9 +211,8 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_end_gets_one(
     assert run("--ckpt_path", "last")[0] == 2  # now it has ended
 
 
-def test_a_checkpoint_names_no_files(run: Run, small: list[str]) -> None:
+def test_a_checkpoint_names_no_files(run_of_one_epoch: None) -> None:
     """Lightning would remove those that a callback's state names."""
-    run(*small, "--max_epochs", "1")
     callbacks = torch.load(FOLDER / "checkpoints/last.ckpt", weights_only=True)["callbacks"]
     assert [name for name in callbacks if name.startswith("EpochCheckpoint")] == []
     assert "last.ckpt" not in str(callbacks)

@@ -137,9 +137,8 @@ def test_resuming_with_another_library_is_said(run: Run, small: list[str]) -> No
 
 
 def test_resuming_by_another_library_is_said_on_any_cpu(
-    run: Run, small: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, run_of_one_epoch: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(*small, "--max_epochs", "1")
     assert "last bits" not in run("--ckpt_path", "last", "--max_epochs", "2")[1]
     before = matmul.spelled("torch")
     monkeypatch.setattr(matmul, "spelled", lambda library: "another")

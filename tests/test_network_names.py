@@ -91,9 +91,8 @@ def test_a_package_of_the_same_name_elsewhere_is_not_imported(tmp_path: Path) ->
 
 
 def test_a_runs_own_config_cannot_name_a_class_either(
-    run: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, finished_run: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(*small)
     (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     text = (FOLDER / "config.yaml").read_text(encoding="utf-8")
@@ -109,9 +108,8 @@ def test_a_runs_own_config_cannot_name_a_class_either(
 )
 @pytest.mark.parametrize("form", ["class", "path", "list"])
 def test_no_other_option_of_a_runs_files_names_a_class(
-    run: Run, small: list[str], option: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, finished_run: None, option: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(*small)
     (tmp_path / "trap.py").write_text(
         "from pathlib import Path\nPath('sprung').touch()\nclass X: pass\n", encoding="utf-8"
     )

@@ -226,6 +226,13 @@ def test_words_are_explained_once_and_text_stays_text() -> None:
     assert all(len(meaning) < 200 for meaning in GLOSSARY.values())
 
 
+def test_each_page_explains_a_word_once() -> None:
+    make_run(FOLDER)
+    pages = [report_of(FOLDER) for _ in range(2)]
+    assert [page.count('<dfn tabindex="0">FCD<') for page in pages] == [1, 1]
+    assert len({page.count("<dfn") for page in pages}) == 1
+
+
 def test_the_page_is_written_now_and_then_at_a_hundredth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, written = [0.0], list[float]()
     monkeypatch.setattr(writing.time, "monotonic", lambda: clock[0])

@@ -64,8 +64,7 @@ def test_last_is_looked_for_where_a_typed_config_says(run: Run, small: list[str]
         (["--max_epochs", "3", "--fast_dev_run", "true"], "--fast_dev_run keeps nothing"),
     ],
 )
-def test_resuming_refuses_what_changed(run: Run, small: list[str], argv: list[str], said: str) -> None:
-    run(*small)
+def test_resuming_refuses_what_changed(run: Run, finished_run: None, argv: list[str], said: str) -> None:
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     code, _, err = run("--ckpt_path", "last", *argv)
     assert code == 2
@@ -102,8 +101,7 @@ def test_a_checkpoint_copied_out_of_its_run_brings_its_options(run: Run, small: 
     assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == "not: ours\n"
 
 
-def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: Run, small: list[str]) -> None:
-    run(*small, "--max_epochs", "1")
+def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: Run, run_of_one_epoch: None) -> None:
     shutil.copy(FOLDER / "checkpoints/last.ckpt", FOLDER / "checkpoints/best.ckpt")
     run("--ckpt_path", "last", "--max_epochs", "2")
     code, _, err = run("--ckpt_path", str(FOLDER / "checkpoints/best.ckpt"), "--max_epochs", "3")
@@ -111,8 +109,7 @@ def test_resuming_from_an_older_checkpoint_would_overwrite_and_is_refused(run: R
     assert "is of epoch 1, and its run has gone on to epoch 2" in err
 
 
-def test_a_run_that_still_goes_on_is_not_resumed(run: Run, small: list[str]) -> None:
-    run(*small)
+def test_a_run_that_still_goes_on_is_not_resumed(run: Run, finished_run: None) -> None:
     with ExitStack() as held:
         run_folder.lock(FOLDER, held)
         code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
@@ -120,8 +117,7 @@ def test_a_run_that_still_goes_on_is_not_resumed(run: Run, small: list[str]) -> 
     assert "still being trained" in err
 
 
-def test_a_lock_that_outlives_its_run_for_a_moment_is_waited_for(run: Run, small: list[str]) -> None:
-    run(*small)
+def test_a_lock_that_outlives_its_run_for_a_moment_is_waited_for(run: Run, finished_run: None) -> None:
     held = ExitStack()
     run_folder.lock(FOLDER, held)
     Timer(0.3, held.close).start()
@@ -168,8 +164,7 @@ def _other_architecture(path: Path) -> None:
         (_other_architecture, "other networks than its options say"),
     ],
 )
-def test_spoilt_checkpoints_are_refused(run: Run, small: list[str], spoil: Callable[[Path], None], said: str) -> None:
-    run(*small)
+def test_spoilt_checkpoints_are_refused(run: Run, finished_run: None, spoil: Callable[[Path], None], said: str) -> None:
     spoil(FOLDER / "checkpoints/last.ckpt")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
@@ -180,8 +175,7 @@ def test_spoilt_checkpoints_are_refused(run: Run, small: list[str], spoil: Calla
 
 
 @pytest.mark.parametrize("line", ["x,y", "1", "7,0" + ",0.5" * 50])
-def test_a_broken_line_of_metrics_is_named_and_nothing_is_lost(run: Run, small: list[str], line: str) -> None:
-    run(*small)
+def test_a_broken_line_of_metrics_is_named_and_nothing_is_lost(run: Run, finished_run: None, line: str) -> None:
     with (FOLDER / "metrics.csv").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     before = (FOLDER / "metrics.csv").read_bytes()

@@ -51,8 +51,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_read(run: Run, small
     assert [path.name for path in (LOGS / "mine").iterdir()] == ["notes.txt"]
 
 
-def test_a_run_that_goes_on_keeps_its_name(run: Run, small: list[str]) -> None:
-    run(*small, "--max_epochs", "1")
+def test_a_run_that_goes_on_keeps_its_name(run: Run, run_of_one_epoch: None) -> None:
     code, _, err = run("--ckpt_path", "last", "--max_epochs", "2", "--name", "other")
     assert code == 2
     assert "--name is for a new run" in err
@@ -78,9 +77,8 @@ def test_a_run_begins_with_anothers_weights_by_its_name_and_a_folder_beside_does
     assert "Weights  at the start those of lightning_logs/mine/checkpoints/last.ckpt" in out
 
 
-def test_a_run_that_began_with_a_copied_checkpoint_is_the_last(run: Run, small: list[str], images_dir: Path) -> None:
+def test_a_run_that_began_with_a_copied_checkpoint_is_the_last(run: Run, finished_run: None, images_dir: Path) -> None:
     """It draws no grid before its first epoch."""
-    run(*small)
     shutil.copy(LOGS / "version_0" / LAST, "copy.ckpt")
     assert run("--ckpt_path", "copy.ckpt", "--max_epochs", "3", "--name", "onward")[0] == 2
     assert run("--ckpt_path", "copy.ckpt", "--max_epochs", "3", "--data.data_dir", str(images_dir))[0] == 0

@@ -4,11 +4,12 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from first_gan import files
@@ -87,17 +88,6 @@ def without_places(text: str) -> str:
 
 def render(template: str, **context: Any) -> str:
     """A page of one of the templates."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["digits"] = digits
-    environment.filters["explained"] = partial(explained, seen=set())
-    environment.filters["without_places"] = without_places
-    environment.filters["pixels"] = lambda picture: "pixels" if picture["width"] <= gallery.SHOWN_WIDTH else ""
     assets = {
         name: Markup(
             (HERE / path).read_text(encoding="utf-8")
@@ -111,7 +101,30 @@ def render(template: str, **context: Any) -> str:
             "charts_js": "templates/charts.js",
         }.items()
     }
-    return environment.get_template(template).render(**assets, **context)
+    return _environment().get_template(template).render(**assets, explained_words=set(), **context)
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, compiled once: it takes longer than to fill them in."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["digits"] = digits
+    environment.filters["explained"] = _explained_once
+    environment.filters["without_places"] = without_places
+    environment.filters["pixels"] = lambda picture: "pixels" if picture["width"] <= gallery.SHOWN_WIDTH else ""
+    return environment
+
+
+@pass_context
+def _explained_once(context: Context, text: str) -> Markup:
+    """A page explains a word at its first occurrence."""
+    return explained(text, context["explained_words"])
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
