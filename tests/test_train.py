@@ -20,6 +20,7 @@ from first_gan.run import checkpoints
 from first_gan.run import folder as run_folder
 from gan_module import GAN
 from tests.conftest import offline
+from tests.forks import Forked
 
 Run = Callable[..., tuple[int, str, str]]
 CONFIGS = sorted((Path(train.__file__).parent / "configs").glob("*.yaml"))
@@ -285,9 +286,8 @@ def test_full_disk_leaves_the_last_checkpoint_whole(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs RLIMIT_FSIZE")
-def test_file_size_limit_in_a_real_process(small: list[str], tmp_path: Path) -> None:
+def test_file_size_limit_in_a_real_process(finished_run: None, tmp_path: Path) -> None:
     """A process that may not write a file as large as a checkpoint says so, and the checkpoint before stays whole."""
-    subprocess.run([sys.executable, train.__file__, *small], check=True, capture_output=True, cwd=tmp_path)
     before = (tmp_path / FOLDER / "checkpoints/last.ckpt").read_bytes()
     limit = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20)); sys.argv = sys.argv[1:]; "
@@ -303,11 +303,8 @@ def test_file_size_limit_in_a_real_process(small: list[str], tmp_path: Path) -> 
 
 
 def test_two_runs_started_at_once_get_two_folders(small: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, train.__file__, *small]
-    runs = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, encoding="utf-8") for _ in range(2)
-    ]
-    assert [process.communicate()[0] and process.returncode for process in runs] == [0, 0]
+    runs = [Forked("train", tmp_path, *small) for _ in range(2)]
+    assert [process.end(seconds=60) for process in runs] == [(0, ""), (0, "")]
     for number in range(2):
         rows = run_folder.read_metrics(tmp_path / f"lightning_logs/version_{number}")
         assert [row["step"] for row in rows] == [4, 8, 10, 12, 16, 20]
