@@ -132,16 +132,16 @@ class RunMessages(Callback):
         if self.health.diagnosis is not None:
             say(self.health.diagnosis.text(), self.health.diagnosis.verdict)
         if scores := self.quality.latest:
-            print(f"  quality      FCD {digits(scores['val/fcd'])}, coverage {scores['val/coverage']:.2f} ", end="")
-            print(f"after epoch {self.quality.latest_epoch}")
+            reached = f"FCD {digits(scores['val/fcd'])}, coverage {scores['val/coverage']:.2f}"
+            say(f"  quality      {reached} after epoch {self.quality.latest_epoch}")
         if epoch := self.quality.best_epoch:
-            print(f"  best         FCD {digits(self.quality.best_fcd)} after epoch {epoch}: {folder / BEST}")
+            say(f"  best         FCD {digits(self.quality.best_fcd)} after epoch {epoch}: {folder / BEST}")
         if pictures:
-            print(f"  samples      {relative(pictures[-1])}")
+            say(f"  samples      {relative(pictures[-1])}")
         if (self.folder / REPORT).is_file():
-            print(f"  report       {folder / REPORT} (open it in a browser)")
+            say(f"  report       {folder / REPORT} (open it in a browser)")
         if (self.folder / PLAYGROUND).is_file():
-            print(f"  playground   {folder / PLAYGROUND} (draw a digit for D)")
+            say(f"  playground   {folder / PLAYGROUND} (draw a digit for D)")
         tensorboard = python_command("-m", "tensorboard.main", "--logdir", folder.parent)
         print(f"  TensorBoard  {tensorboard}", flush=True)
 

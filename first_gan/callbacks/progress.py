@@ -97,6 +97,8 @@ class TrainingProgress(ProgressBar):
             self._draw(trainer, gan)
 
     def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
+        if self.bar is not None:
+            self.bar.update(self.bar.tasks[0].id, visible=False)  # the last epoch's line says the same
         self._stop()
 
     def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:

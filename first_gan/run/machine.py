@@ -105,5 +105,6 @@ def device_name(trainer: Trainer, library: str | None) -> str:
     """`cuda NVIDIA H100`, `cpu 2 threads, matrix products by oneDNN`."""
     device = trainer.strategy.root_device
     if device.type == "cpu":
-        return f"cpu {torch.get_num_threads()} threads, matrix products by {library}"
+        threads = torch.get_num_threads()
+        return f"cpu {threads} thread{'s' * (threads != 1)}, matrix products by {library}"
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
