@@ -205,3 +205,19 @@ def test_findings_are_in_order_and_a_second_trouble_is_not_hidden_by_the_first()
     assert [finding.verdict for finding in judged(History.of(collapsed))[2]] == [COLLAPSE, RELAPSED, MODES_MISSING]
     assert found.as_dict()["findings"][0]["verdict"] == RELAPSED
     assert isinstance(found, Diagnosis)
+
+
+def test_before_a_verdict_can_be_told_d_neither_dominates_nor_is_too_weak_and_one_score_is_compared_with_nothing() -> (
+    None
+):
+    for accuracy, diversity, later in ((1.0, 0.8, "Too much"), (0.5, 0.2, "Too little")):
+        rows = run([800.0, 700.0], updates=400, train__d_accuracy=accuracy, train__diversity=diversity)
+        early, late = diagnose(rows[:1], {}), diagnose(rows, {})
+        assert early.verdict == TOO_EARLY
+        answer = early.answers["d_dominance"]
+        assert (answer.answer.partition(":")[0], answer.score) == ("Too soon to say", 0)
+        assert late.answers["d_dominance"].answer.startswith(later)
+    for epochs, expected in ((1, "real images: 4.9"), (2, "at first 200; real images: 4.9")):
+        found = diagnose(run([200.0, 100.0][:epochs], updates=900, train__thumbnail_fd=0.1), {})
+        assert found.verdict == IMPROVING
+        assert found.evidence[0].expected == expected

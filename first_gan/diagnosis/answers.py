@@ -16,7 +16,7 @@ from first_gan.diagnosis.history import (
     digits,
 )
 from first_gan.diagnosis.progress import MOVING, MOVING_DIVERSITY, g_moves
-from first_gan.diagnosis.rules import MAX_D_ACCURACY, diverging, too_weak
+from first_gan.diagnosis.rules import MAX_D_ACCURACY, MIN_UPDATES, diverging, too_weak
 from first_gan.diagnosis.verdicts import QUESTIONS, Answer, Evidence
 
 SETTLED = 0.1  # relative change of a loss from the quarter before to the last
@@ -51,6 +51,8 @@ def d_dominance(history: History) -> Answer:
         return Answer(QUESTIONS["d_dominance"], f"Not known: {why}", 0)
     score = int(accuracy > MAX_D_ACCURACY) - bool(too_weak(history))
     words = {1: "Too much", 0: "Neither", -1: "Too little"}[score]
+    if score and history.updates < MIN_UPDATES:
+        words, score = "Too soon to say", 0
     return Answer(
         QUESTIONS["d_dominance"], f"{words}: it is right on {accuracy:.0%} of images, D(G(z)) is {digits(fake)}", score
     )
@@ -79,9 +81,12 @@ def improvement(history: History) -> list[Evidence]:
     """What G has reached."""
     found = []
     if fcds := history.series(FCD):
-        found.append(Evidence(FCD, fcds[-1], f"at first {digits(fcds[0])}; real images: {digits(history.last(FLOOR))}"))
+        found.append(Evidence(FCD, fcds[-1], f"{_at_first(fcds)}real images: {digits(history.last(FLOOR))}"))
     if near := history.series(THUMBNAIL_FD):
-        found.append(
-            Evidence(THUMBNAIL_FD, near[-1], f"at first {digits(near[0])}; real images: 0, an average blob: 1")
-        )
+        found.append(Evidence(THUMBNAIL_FD, near[-1], f"{_at_first(near)}real images: 0, an average blob: 1"))
     return found or [Evidence(DIVERSITY, value, "real images: 1") for value in history.series(DIVERSITY)[-1:]]
+
+
+def _at_first(values: list[float]) -> str:
+    """What there is to compare with: of a single value nothing."""
+    return f"at first {digits(values[0])}; " if len(values) > 1 else ""

@@ -23,6 +23,11 @@ WORDS = {
         "Neither": ("Neither", "good", "D is right often enough to teach G, and wrong often enough that G can learn."),
         "Too much": ("Too much", "bad", "D is right on nearly all images, so that its gradient tells G little."),
         "Too little": ("Too little", "bad", "D can only guess although samples are alike: it gives G no direction."),
+        "Too soon": (
+            "Too soon to say",
+            "unsure",
+            "So early even a healthy run's D is right nearly always, or guesses.",
+        ),
         "Not known": ("Not known", "unsure", "How often D is right was not logged."),
     },
     "convergence": {
