@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from first_gan.report.__main__ import main
 from first_gan.report.comparison import comparison
 from first_gan.report.page import report, without_places
 from first_gan.report.run import Record, Run
-from first_gan.run.folder import NEAREST, RECORD, REPORT, SIGNATURE, RunFolderError
+from first_gan.run.folder import NEAREST, RECORD, REPORT, ROOT, SIGNATURE, RunFolderError
 from tests.made_runs import make_run, write_rows
 from tests.test_reporting import FOLDER, data_of, report_of
 
@@ -142,6 +143,22 @@ def test_a_page_says_nothing_of_where_the_images_are(trained_run: Path, images_d
         assert str(images_dir) not in text
         assert str(Path.home()) not in text
     assert f"data_dir: …/{images_dir.name}" in pages[0]
+
+
+def test_the_commands_of_a_page_name_no_folder_of_the_machine(trained_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained_run, FOLDER)
+    for run, named in ((trained_run, trained_run.name), (FOLDER, FOLDER.as_posix())):
+        page = html.unescape(report(Run.read(run)))
+        typed = re.findall(r'<code id="command-\d">(.*)</code>', page)
+        assert [" ".join(line.split()[1:4]) for line in typed] == [
+            f"train.py --ckpt_path {named}",
+            f"evaluate.py {named}",
+            f"generate.py {named} --num",
+            f"generate.py --evolution {named}",
+        ]
+        assert {Path(line.split()[0]).name for line in typed} == {line.split()[0] for line in typed}
+        assert str(ROOT) not in page
+        assert str(tmp_path) not in page
 
 
 @pytest.mark.parametrize(

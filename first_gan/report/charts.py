@@ -121,8 +121,8 @@ COMPARED = (
     ),
     Chart("Diversity", "Real images: 1.", (Curve(DIVERSITY, "", ""),), top=1),
     Chart("D's accuracy", "0.5: D can only guess.", (Curve(D_ACCURACY, "", ""),), top=1),
-    Chart("D's loss (nats)", "", (Curve(D_LOSS, "", ""),), log=True),
-    Chart("G's loss (nats)", "", (Curve(G_LOSS, "", ""),), log=True),
+    Chart("D's loss (nats)", "", (Curve(D_LOSS, "", ""),)),
+    Chart("G's loss (nats)", "", (Curve(G_LOSS, "", ""),)),
 )
 COLORS = ("g", "d", "third", "fourth", "fifth", "sixth")  # of compared runs, in turn, and so are
 DASHES = 4  # kinds of lines

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from first_gan.diagnosis.history import DIVERSITY, FCD, FLOOR, MODES
+from first_gan.diagnosis.history import DIVERSITY, FCD, FLOOR, MODES, digits
 from first_gan.report import gallery, page
 from first_gan.report.charts import compared
 from first_gan.report.run import Run
@@ -27,18 +27,18 @@ class Score:
 
     title: str
     metric: str
-    form: str
+    form: Callable[[float], str]
     best: Callable[[Sequence[float]], float] = max
     floor: str = ""
 
 
 SCORES = (
-    Score("FCD", FCD, "{:.1f}", min, FLOOR),
-    Score("coverage", "val/coverage", "{:.3f}", floor="val/floor_coverage"),
-    Score("precision", "val/precision", "{:.3f}"),
-    Score("recall", "val/recall", "{:.3f}"),
-    Score("classes covered", MODES, "{:.0f}"),
-    Score("diversity", DIVERSITY, "{:.2f}", nearest_to_one),
+    Score("FCD", FCD, digits, min, FLOOR),
+    Score("coverage", "val/coverage", "{:.3f}".format, floor="val/floor_coverage"),
+    Score("precision", "val/precision", "{:.3f}".format),
+    Score("recall", "val/recall", "{:.3f}".format),
+    Score("classes covered", MODES, "{:.0f}".format),
+    Score("diversity", DIVERSITY, "{:.2f}".format, nearest_to_one),
 )
 
 
@@ -129,4 +129,4 @@ def _floor(runs: Sequence[Run], score: Score) -> float:
 
 
 def _written(score: Score, value: float) -> str:
-    return score.form.format(value) if math.isfinite(value) else "–"
+    return score.form(value) if math.isfinite(value) else "–"

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,7 +171,7 @@ def index(entries: Sequence[Entry], logs: Path) -> str:
             "cells": [
                 *(_number(entry.scores.get(score.title), score.form) for score in scores),
                 _cell(_epochs(entry), entry.epochs or None),
-                _number(entry.seconds, duration=True),
+                _number(entry.seconds, _lasted),
                 _cell(entry.started or "–", entry.started or None),
                 *(_option(values.get(entry.name)) for values in options.values()),
             ],
@@ -203,10 +203,8 @@ def _cell(text: str, key: float | str | None) -> dict[str, Any]:
     return {"text": text, "key": key}
 
 
-def _number(value: float | None, form: str = "", duration: bool = False) -> dict[str, Any]:
-    if value is None or math.isnan(value):
-        return _cell("–", None)
-    return _cell(_lasted(value) if duration else form.format(value), value)
+def _number(value: float | None, form: Callable[[float], str]) -> dict[str, Any]:
+    return _cell("–", None) if value is None or math.isnan(value) else _cell(form(value), value)
 
 
 def _option(value: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from first_gan.report.marks import classes, faults_of_sections, marks
 from first_gan.report.questions import questions
 from first_gan.report.run import Run
 from first_gan.report.words import explained, title
-from first_gan.run.folder import BEST, LAST, PLAYGROUND, SIGNATURE, command, relative
+from first_gan.run.folder import LAST, PLAYGROUND, SIGNATURE, below, command
 
 HERE = Path(__file__).parent
 PLACE = re.compile(
@@ -145,17 +145,16 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _commands(run: Run) -> list[tuple[str, str]]:
-    """What to type next; a run without a checkpoint can only be looked at."""
-    last, best = run.folder / LAST, run.folder / BEST
-    if not last.is_file():
+    """What to type next, without the folders of this machine; a run without a checkpoint can only be looked at."""
+    if not (run.folder / LAST).is_file():
         return []
-    chosen = best if best.is_file() else last
     epochs, limit, steps = len(run.history.epochs), run.options.get("max_epochs"), run.options.get("max_steps", -1)
     longer = ["--max_epochs", str(2 * epochs)] if isinstance(limit, int) and 0 < limit <= epochs else []
     longer += ["--max_steps", "-1"] if isinstance(steps, int) and 0 < steps <= run.rows[-1]["step"] else []
+    typed = partial(command, seen=below)
     return [
-        ("Train it on", command("train.py", "--ckpt_path", last, *longer)),
-        ("Score it against the test set", command("evaluate.py", chosen)),
-        ("Draw from it", command("generate.py", chosen, "--num", "64", "--out", "samples.png")),
-        ("See how it learned", command("generate.py", "--evolution", relative(run.folder), "--out", "evolution.gif")),
+        ("Train it on", typed("train.py", "--ckpt_path", run.folder, *longer)),
+        ("Score it against the test set", typed("evaluate.py", run.folder)),
+        ("Draw from it", typed("generate.py", run.folder, "--num", "64", "--out", "samples.png")),
+        ("See how it learned", typed("generate.py", "--evolution", run.folder, "--out", "evolution.gif")),
     ]

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -286,15 +286,26 @@ def _is_same_program(one: Path, other: Path) -> bool:
     return os.path.normcase(one.absolute().parent) == os.path.normcase(other.parent) and one.samefile(other)
 
 
-def command(script: str, *arguments: str | Path) -> str:
+def below(path: Path) -> Path:
+    """The path as seen from the working directory; its name alone where it lies elsewhere: for what is made to be sent."""
+    seen = relative(path)
+    return Path(seen.name) if seen.is_absolute() else seen
+
+
+def command(script: str, *arguments: str | Path, seen: Callable[[Path], Path] = relative) -> str:
     """What to type to run one of this program's scripts."""
-    return python_command(ROOT / script, *arguments)
+    return python_command(ROOT / script, *arguments, seen=seen)
 
 
-def python_command(*arguments: str | Path) -> str:
-    """What to type to run this interpreter; paths are as seen from the working directory."""
-    words = (str(relative(word)) if isinstance(word, Path) else word for word in arguments)
-    return " ".join(map(quoted, (python(), *words)))
+def python_command(*arguments: str | Path, seen: Callable[[Path], Path] = relative) -> str:
+    """What to type to run this interpreter.
+
+    Args:
+        arguments: As they are typed, and paths.
+        seen: How a path is typed.
+    """
+    words = (str(seen(word)) if isinstance(word, Path) else word for word in (Path(python()), *arguments))
+    return " ".join(map(quoted, words))
 
 
 def quoted(word: str, windows: bool = os.name == "nt") -> str:
