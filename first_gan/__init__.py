@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from first_gan.diagnosis import diagnose
     from first_gan.diagnosis.verdicts import Diagnosis
     from first_gan.doctor import Doctor
+    from first_gan.report.comparison import comparison
+    from first_gan.report.inline import Page
+    from first_gan.report.run import Run
     from first_gan.scores.judge import judge_of, shipped
 
 HOME = {
@@ -31,6 +34,9 @@ HOME = {
     "ImageSet": "data",
     "Diagnosis": "diagnosis.verdicts",
     "Doctor": "doctor",
+    "Page": "report.inline",
+    "Run": "report.run",
+    "comparison": "report.comparison",
     "diagnose": "diagnosis",
     "judge_of": "scores.judge",
     "shipped": "scores.judge",
@@ -41,9 +47,12 @@ __all__ = [
     "DoctorCallback",
     "HealthMonitor",
     "ImageSet",
+    "Page",
     "QualityMonitor",
     "ReportWriter",
+    "Run",
     "SampleGrids",
+    "comparison",
     "diagnose",
     "judge_of",
     "shipped",

@@ -1,6 +1,7 @@
 """The progress bar: one for the whole run, redrawn twice a second from means that are on the host already."""
 
 import time
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,12 +11,14 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from first_gan.callbacks.blocks import Samples, can_show
+from first_gan.bars import NotebookBar, is_live
+from first_gan.callbacks.blocks import IMAGES, Samples, can_show
 from first_gan.callbacks.counting import GAN
 from first_gan.callbacks.metrics import MetricsLogger
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.callbacks.samples import SampleGrids
 from first_gan.diagnosis.history import FCD, digits
+from first_gan.drawing.pictures import enlarged, grid, png
 
 REFRESH_S = 0.5  # a redraw takes milliseconds
 BAR_WIDTH = 10
@@ -38,6 +41,23 @@ class Bar(Progress):
         yield from super().get_renderables()
 
 
+class BarInNotebook(NotebookBar):
+    """The same in a notebook, where the images are a picture."""
+
+    _shown: Tensor | None = None
+    _picture = ""
+
+    def show(self, pixels: Tensor) -> None:
+        if self._shown is not pixels:
+            source = b64encode(png(enlarged(grid(pixels[:IMAGES], columns=IMAGES)))).decode()
+            picture = f'<img alt="Samples" style="max-width: 100%" src="data:image/png;base64,{source}">'
+            self._shown, self._picture = pixels, picture
+
+    def _repr_mimebundle_(self, *arguments: Any, **options: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(*arguments, **options)  # type: ignore[misc]  # typed for other renderables
+        return bundle | {"text/html": self._picture + bundle["text/html"]}
+
+
 class TrainingProgress(ProgressBar):
     """Shows epoch, losses, score and time left, within 80 columns; a line for each epoch stays.
 
@@ -51,8 +71,8 @@ class TrainingProgress(ProgressBar):
         super().__init__()
         self.metrics, self.quality = metrics, quality
         self.console = Console()
-        self.grids = grids if can_show(self.console) else None
-        self.bar: Bar | None = None
+        self.grids = grids if self.console.is_jupyter or can_show(self.console) else None
+        self.bar: Bar | BarInNotebook | None = None
         self._drawn = 0.0
         self._epoch = 0  # that runs, from 0
         self._enabled = True
@@ -64,7 +84,7 @@ class TrainingProgress(ProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, gan: GAN) -> None:
-        if not self._enabled or not self.console.is_terminal or self.console.is_dumb_terminal:
+        if not self._enabled or not is_live(self.console) or self.console.is_dumb_terminal:
             return
         columns = (
             TextColumn("{task.description}"),
@@ -73,7 +93,8 @@ class TrainingProgress(ProgressBar):
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[measured]}"),
         )
-        self.bar = Bar(*columns, console=self.console, auto_refresh=False)
+        kind = BarInNotebook if self.console.is_jupyter else Bar
+        self.bar = kind(*columns, console=self.console, auto_refresh=False)
         self.bar.add_task("", total=_total_updates(trainer, gan), completed=gan.updates, done="", measured="")
         self.bar.start()
         self._draw(trainer, gan)
@@ -92,7 +113,10 @@ class TrainingProgress(ProgressBar):
             speed, scored = self.metrics.latest["train/images_per_second"], self.quality.latest_epoch
             older = f" (epoch {scored})" if 0 < scored <= self._epoch else ""
             line = f"{_epoch(trainer)}  {self._measured()}{older}  {speed:,.0f} images/s"
-            self.console.print(line, highlight=False)
+            if self.console.is_jupyter:  # whose lines rich would set apart as a piece of HTML each
+                print(line, flush=True)
+            else:
+                self.console.print(line, highlight=False)
         if self.bar is not None:
             self._draw(trainer, gan)
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
-from rich.progress import Progress
+from rich.console import Console
 from torch import Tensor
 
+from first_gan.bars import bar
 from first_gan.data import TEST_IMAGES, TEST_LABELS, TEST_ROWS, TRAIN_IMAGES, TRAIN_LABELS, TRAIN_ROWS, idx, raw_folder
 from first_gan.data.download import folder_in_the_making
 from first_gan.drawing import style
@@ -36,7 +37,7 @@ def make_digits(data_dir: Path, seed: int = 0) -> None:
     Raises:
         DataError: The folder cannot be written; nothing is left behind.
     """
-    with folder_in_the_making(raw_folder(data_dir, "digits")) as folder, Progress() as progress:
+    with folder_in_the_making(raw_folder(data_dir, "digits")) as folder, bar(console=Console()) as progress:
         task = progress.add_task("Rendering 70,000 digits", total=TRAIN_ROWS + TEST_ROWS)
         glyphs = draw_glyphs()
         generator = torch.Generator().manual_seed(seed)

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from first_gan.bars import bar, is_live
 from first_gan.data import FILES, DataError, of_torchvision, raw_folder
 
 TIMEOUT_S = 10
@@ -35,7 +36,7 @@ def download(data_dir: Path, dataset: str, rounds: int = 2) -> None:
     with folder_in_the_making(raw_folder(data_dir, dataset)) as folder:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         console = Console(stderr=True)
-        with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as progress:
+        with bar(*columns, transient=True, console=console, disable=not is_live(console)) as progress:
             for name, (file_name, md5) in zip(FILES, of_torchvision(dataset).resources, strict=True):
                 packed = folder / file_name
                 _fetch(of_torchvision(dataset).mirrors, file_name, md5, packed, progress, rounds)

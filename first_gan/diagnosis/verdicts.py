@@ -1,8 +1,10 @@
 """What a diagnosis consists of: verdicts, their evidence, answers to the three questions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from markupsafe import Markup
 
 from first_gan.diagnosis.advice import Advice
 from first_gan.diagnosis.history import digits
@@ -14,6 +16,8 @@ MEMORIZING, MODES_MISSING, STALLED = "memorizing", "modes missing", "stalled"
 HEALTHY = (IMPROVING, CONVERGED, TOO_EARLY)
 SICK = (DIVERGING, TOO_WEAK, COLLAPSE, DOMINATES, RELAPSED, OSCILLATING, MEMORIZING, MODES_MISSING, STALLED)
 VERDICTS = HEALTHY + SICK
+# Behind white letters in a notebook; all else there has the notebook's own colors, light or dark.
+GOOD, UNSURE, BAD = "#1a7f4b", "#7a6400", "#c92a2a"
 QUESTIONS = {
     "g_improving": "Is G improving?",
     "d_dominance": "Is D dominating too much or too little?",
@@ -125,5 +129,31 @@ class Diagnosis:
             lines += ["", f"{self.before_advice()}:", "", *(f"- `{each.option}`: {each.why}" for each in self.advice)]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        color = UNSURE if self.verdict == TOO_EARLY else GOOD if self.verdict in HEALTHY else BAD
+        since = f" since epoch {self.since}" if self.since else ""
+        head = badge(self.verdict, color) + f"{since}, confidence {self.confidence}, after epoch {self.epoch}"
+        answers = [Markup("<b>{}</b> {}").format(each.question, each.answer) for each in self.answers.values()]
+        reasons = [*map(str, self.evidence), *filter(None, [self.note])]
+        html = Markup("<p>{}</p>{}<p>Evidence:</p>{}").format(head, listed(answers), listed(reasons))
+        if self.others:
+            html += Markup("<p>Also found:</p>") + listed(self.others)
+        if self.advice:
+            advice = [Markup("<code>{}</code> {}").format(each.option, each.why) for each in self.advice]
+            html += Markup("<p>{}:</p>").format(self.before_advice()) + listed(advice)
+        return html
+
     def before_advice(self) -> str:
         return "Resume it and try" if self.verdict in (IMPROVING, TOO_EARLY) else "In a new run, try"
+
+
+def badge(text: str, color: str) -> Markup:
+    """Words that a notebook shows in white on a color."""
+    style = "background: {}; color: #fff; padding: 0.1em 0.6em; border-radius: 0.3em"
+    return Markup(f'<strong style="{style}">{{}}</strong>').format(color, text)
+
+
+def listed(items: Iterable[object]) -> Markup:
+    """An HTML list; what is no Markup is escaped."""
+    return Markup("<ul>{}</ul>").format(Markup().join(Markup("<li>{}</li>").format(each) for each in items))

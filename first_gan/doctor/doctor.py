@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from markupsafe import Markup
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.history import D_ACCURACY, D_FAKE, D_LOSS, D_REAL, DIVERGED, G_LOSS
-from first_gan.diagnosis.verdicts import Diagnosis
+from first_gan.diagnosis.verdicts import BAD, GOOD, Diagnosis, badge, listed
 from first_gan.doctor.evidence import Evidence, noise
 from first_gan.doctor.faults import Fault, look
 from first_gan.doctor.losses import LOGIT
@@ -143,6 +144,16 @@ class Doctor:
         if not self.rows:
             raise RuntimeError("there is nothing to report yet: call epoch_end() first")
         write(self, Path(path))
+
+    def _repr_html_(self) -> str:
+        """Faults and verdict, as a notebook shows them."""
+        faults = [
+            Markup("<code>{}</code> {}. <b>{}</b>").format(each.name, each.message, each.fix) for each in self.faults
+        ]
+        count = f"{len(faults) or 'no'} fault{'s' * (len(faults) != 1)} in the loop's code"
+        head = badge(count, BAD if faults else GOOD) + f", after {self.updates:,} updates"
+        verdict = Markup("<p>No epoch has ended yet.</p>") if self.diagnosis is None else self.diagnosis._repr_html_()
+        return Markup("<p>{}</p>{}").format(head, listed(faults)) + verdict
 
     def _stepped(self, name: str, step: Step) -> None:
         seen = self.evidence

@@ -18,6 +18,7 @@ from first_gan.diagnosis.history import FCD, History
 from first_gan.diagnosis.verdicts import Diagnosis
 from first_gan.report.pictures import MOST_FRAMES, MOST_SIDE, open_picture, thinned
 from first_gan.run.config import load
+from first_gan.run.finding import folder_called
 from first_gan.run.folder import RECORD, SIGNATURE, RunFolderError, read_rows
 from first_gan.run.names import flat
 
@@ -131,6 +132,15 @@ class Run:
             what = "config.yaml or metrics.csv holds values that train.py does not write; mend them"
             raise RunFolderError(f"{folder}: {what}") from error
         return run
+
+    @classmethod
+    def called(cls, name: str = "last") -> "Run":
+        """Reads the run that commands know by this name: its folder, the folder's name, or `last` for the newest.
+
+        Raises:
+            RunFolderError: There is none, it has no epoch yet, or it cannot be read.
+        """
+        return cls.read(folder_called(name))
 
     @property
     def name(self) -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from first_gan import files, tensors
+from first_gan.bars import bar
 from first_gan.data import ImageSet, ImageShape, scaled
 
 FEATURES = 96
@@ -245,10 +245,10 @@ def fingerprint(data: ImageSet) -> str:
 
 
 def train_with_bar(dataset: str, data: ImageSet) -> Judge:
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"Training the judge of {dataset}", total=None)
+    with bar(console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"Training the judge of {dataset}", total=None)
 
         def show(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of)
+            progress.update(task, completed=done, total=of)
 
         return train(data.train, data.train_labels, len(data.classes), on_step=show)
