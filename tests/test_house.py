@@ -20,6 +20,7 @@ EXPERIMENT = {
     "lesson",
     "study",
     "networks",
+    "notebooks",
     "benchmarks",
     "tests",
 }

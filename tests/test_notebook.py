@@ -138,11 +138,27 @@ def test_nothing_fails_or_warns(executed: dict[str, NotebookNode]) -> None:
     assert {cell.id: said(cell, "stderr") for cell in code if said(cell, "stderr")} == {}
 
 
-def test_a_mended_loop_has_no_fault(client: NotebookClient, executed: dict[str, NotebookNode]) -> None:
-    """As the notebook says below it."""
-    assert "BCEWithLogitsLoss" in executed["doctor"].source
-    cell = run(client, executed["doctor"].source.replace("BCEWithLogitsLoss", "BCELoss"))
-    assert "no faults in the loop&#39;s code" in shown(cell)[0]
+@pytest.mark.parametrize(
+    ("code", "other", "faults"),
+    [
+        ("", "", []),
+        ("        opt_G.zero_grad()\n", "", ["gradients-accumulate"]),
+        (
+            "D(real), ones) + criterion(D(fake.detach()), zeros",
+            "D(real), zeros) + criterion(D(fake.detach()), ones",
+            ["labels-swapped"],
+        ),
+    ],
+    ids=["mended", "zero_grad", "labels"],
+)
+def test_what_the_reader_is_asked_to_try_works(
+    code: str, other: str, faults: list[str], client: NotebookClient, executed: dict[str, NotebookNode]
+) -> None:
+    mended = executed["doctor"].source.replace("BCEWithLogitsLoss", "BCELoss")
+    assert code in mended != executed["doctor"].source
+    cell = run(client, mended.replace(code, other))
+    assert re.findall("<code>([^<]+)</code> ", shown(cell)[0].split("</ul>")[0]) == faults
+    assert ("no faults in the loop&#39;s code" in shown(cell)[0]) == (not faults)
 
 
 def test_an_interruption_ends_the_cell_cleanly(client: NotebookClient, executed: dict[str, NotebookNode]) -> None:
@@ -205,14 +221,18 @@ def test_the_setup_finds_the_project_around_the_notebook(
 
 
 def test_the_setup_fetches_the_project_and_keeps_torch(
-    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commands: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jsonargparse" else found(name))
     exec(cell_called("setup").source, {})
+    assert capsys.readouterr().out == ""
     clone, install = commands
     address = re.findall(r"git clone (\S+) first-gan", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert clone == ["git", "clone", "-q", *address, "first-gan"]
     assert install[1:7] == ["-m", "pip", "install", "-q", "-r", "requirements.txt"]
     assert install[7:] == [f"{name}=={version(name)}" for name in ("torch", "torchvision")]
     assert Path.cwd() == tmp_path / "first-gan"
+    monkeypatch.setattr("PIL.__version__", "1.0")  # as it was when it was imported
+    exec(cell_called("setup").source, {})
+    assert capsys.readouterr().out.startswith("Restart the session now")

@@ -189,6 +189,15 @@ def test_without_a_terminal_lines_are_as_they_are(
     assert capsys.readouterr().out == f"{VERDICT}\n{ANSWER}\n"
 
 
+def test_a_notebook_has_whole_words_and_no_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(said, "Console", lambda: Console(width=80, force_jupyter=True))
+    say(f"{VERDICT}\n{ANSWER}", "mode collapse")
+    expected = [part for line in (VERDICT, ANSWER) for part in wrapped(line, 80)]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
 def test_a_verdict_does_not_run_into_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     """As rich's own print would, whose console knows nothing of the bar's."""
     console = terminal()
@@ -216,4 +225,4 @@ def test_an_interruption_says_what_it_costs(run: Run, small: list[str], monkeypa
     code, _, err = run(*small)
     assert code == 130
     assert "Interrupted. Dropped: 4 updates of epoch 2. To go on after the last whole epoch:\n" in err
-    assert Path("lightning_logs/version_0/evolution.png").is_file()
+    assert all(Path("lightning_logs/version_0", name).is_file() for name in ("evolution.png", "curves.png"))

@@ -9,10 +9,11 @@ from pytorch_lightning import Callback, Trainer
 
 from first_gan import files
 from first_gan.callbacks.counting import GAN
+from first_gan.callbacks.report import ENDED_EARLY
 from first_gan.drawing import style
 from first_gan.report.charts import OF_ONE
 from first_gan.report.windows import joined
-from first_gan.run.folder import read_metrics
+from first_gan.run.folder import METRICS, read_metrics
 
 MEANS = {curve.metric for chart in OF_ONE if chart.means for curve in chart.curves}
 D, DASHED_G, G, REAL = (  # a color means the same in all panels, as in the report
@@ -39,7 +40,7 @@ PANELS = (
 
 
 class Curves(Callback):
-    """Draws `curves.png` when training is done.
+    """Draws `curves.png` when training is done, or was ended early.
 
     Args:
         folder: The run folder.
@@ -57,6 +58,10 @@ class Curves(Callback):
             print(f"No curves.png: matplotlib cannot draw it ({error})", file=sys.stderr)
             return
         files.write(self.folder / "curves.png", picture)
+
+    def on_exception(self, trainer: Trainer, gan: GAN, exception: BaseException) -> None:
+        if isinstance(exception, ENDED_EARLY) and (self.folder / METRICS).is_file():
+            self.on_train_end(trainer, gan)
 
 
 def rendered(rows: list[dict[str, float]]) -> bytes:

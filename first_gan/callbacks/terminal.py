@@ -22,10 +22,11 @@ def say(text: str, verdict: str = "") -> None:
         verdict: Its first occurrence is coloured: green where all is well, yellow where it is too early to tell, else red.
     """
     console = Console()
+    lines = "\n".join(part for line in text.splitlines() for part in wrapped(line, console.width))
     if not console.is_terminal:
-        print(text, flush=True)
+        print(lines if console.is_jupyter else text, flush=True)
         return
-    shown = Text("\n".join(part for line in text.splitlines() for part in wrapped(line, console.width)))
+    shown = Text(lines)
     colour = "yellow" if verdict == TOO_EARLY else "green" if verdict in HEALTHY else "red"
     if verdict and (start := shown.plain.find(verdict)) >= 0:
         shown.stylize(f"bold {colour}", start, start + len(verdict))
