@@ -12,7 +12,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 FRAME = Markup(
-    '<iframe {}="{}" width="100%" height="{}" sandbox="allow-scripts allow-downloads" style="border: 0"></iframe>'
+    '<iframe title="A page" {}="{}" width="100%" height="{}" sandbox="allow-scripts allow-downloads" style="border: 0"></iframe>'
 )
 
 
