@@ -87,7 +87,9 @@ def shown(cell: NotebookNode, kind: str = "text/html") -> list[str]:
 
 def pages(cell: NotebookNode) -> list[str]:
     """What is in its frames."""
-    return [html.unescape(each) for shows in shown(cell) for each in re.findall(r'<iframe srcdoc="([^"]*)"', shows)]
+    return [
+        html.unescape(each) for shows in shown(cell) for each in re.findall(r'<iframe [^>]*srcdoc="([^"]*)"', shows)
+    ]
 
 
 def test_training_shows_a_bar_with_samples_and_says_the_verdict(executed: dict[str, NotebookNode]) -> None:
