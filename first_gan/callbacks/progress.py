@@ -121,7 +121,7 @@ class TrainingProgress(ProgressBar):
             self._draw(trainer, gan)
 
     def on_train_end(self, trainer: Trainer, gan: GAN) -> None:
-        if self.bar is not None:
+        if self.bar is not None and not self.console.is_jupyter:  # where it stays, under the samples
             self.bar.update(self.bar.tasks[0].id, visible=False)  # the last epoch's line says the same
         self._stop()
 
