@@ -116,7 +116,7 @@ def test_the_three_questions_are_answered(executed: dict[str, NotebookNode]) -> 
 def test_a_change_is_compared(executed: dict[str, NotebookNode]) -> None:
     bar, diagnosis = shown(executed["change"])
     assert "Epoch 2/2" in bar
-    assert "Too much: it is right on" in diagnosis
+    assert "Too soon to say: it is right on" in diagnosis
     (page,) = pages(executed["compare"])
     assert all(f">{text}<" in page for text in ("version_0", "version_1", "--model.lr_g", "1e-06"))
 

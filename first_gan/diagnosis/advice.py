@@ -51,6 +51,7 @@ class Setting:
         lr_g, lr_d = options.get("model.lr_g"), options.get("model.lr_d")
         self.lr_g: float = self.lr if lr_g is None else lr_g
         self.lr_d: float = self.lr if lr_d is None else lr_d
+        self.one_rate = lr_g is None and lr_d is None  # `lr` is both networks'
         self.betas: Sequence[float] = options.get("model.betas", [0.5, 0.999])
         self.d_steps: int = options.get("model.d_steps", 1)
         self.r1: float = options.get("model.r1", 0.0)
@@ -65,12 +66,16 @@ class Setting:
 
 def rates(run: Setting) -> list[Change]:
     """Learning rates that are too high, of both networks or of one."""
-    both = run.lr_g > FAST and run.lr_d > FAST
+    high_g, high_d = run.lr_g > FAST, run.lr_d > FAST
+    both = high_g and high_d
+    one = both and run.one_rate
+    leaps = "too high: each step leaps past what the other learned"
     return [
-        Change(both, "model.lr_g", LR, "both learning rates are too high: each step leaps past what the other learned"),
-        Change(both, "model.lr_d", LR, "D's too"),
-        Change(run.lr_g > FAST, "model.lr_g", LR, "G's learning rate is too high: it leaps past what D can teach"),
-        Change(run.lr_d > FAST, "model.lr_d", LR, "D's learning rate is too high: it leaps past what G can follow"),
+        Change(one, "model.lr", LR, f"the learning rate is {leaps}"),
+        Change(both and not one, "model.lr_g", LR, f"both learning rates are {leaps}"),
+        Change(both and not one, "model.lr_d", LR, "D's too"),
+        Change(high_g and not both, "model.lr_g", LR, "G's learning rate is too high: it leaps past what D can teach"),
+        Change(high_d and not both, "model.lr_d", LR, "D's learning rate is too high: it leaps past what G can follow"),
     ]
 
 
@@ -96,8 +101,14 @@ def d_too_weak(run: Setting) -> list[Change]:
         *rates(run),
         Change(run.lr_d < run.lr_g / UNEVEN, "model.lr_d", alike, "D learns slower than G"),
         Change(run.lr_d < LR / 4, "model.lr_d", LR, "D learns too slowly to lead G"),
-        Change(run.r1 > 2, "model.r1", 0.4, "so strong a penalty on its gradient keeps D from judging"),
+        Change(*strong_penalty(run)),
         Change(*narrow_d(run)),
+        Change(
+            narrow_d(run)[0] and run.r1 < 0.4,
+            "model.r1",
+            0.4,
+            f"a penalty keeps the wider one from being too sure, {BEST}",
+        ),
         Change(run.d_steps == 1, "model.d_steps", 2, "two steps of D for each of G's"),
         Change(True, "model.lr_g", run.lr_g / 4, "a slower G gives D time to learn"),
     ]
@@ -108,7 +119,9 @@ def mode_collapse(run: Setting) -> list[Change]:
         Change(run.latent_dim < 8, "model.latent_dim", 100, SHORT_Z),
         *rates(run),
         Change(run.betas[0] > 0.6, "model.betas", [0.5, 0.999], MOMENTUM),
+        Change(*strong_penalty(run)),
         Change(*narrow_g(run)),
+        Change(*narrow_d(run)),
         Change(run.d_steps > 2, "model.d_steps", 1, "a D that is always ahead shows G one way out"),
         Change(run.lr_d < run.lr_g / UNEVEN, "model.lr_d", min(run.lr_g, FAST), "D learns slower than G"),
         Change(run.lr_g < run.lr_d / UNEVEN, "model.lr_g", min(run.lr_d, FAST), "G learns slower than D"),
@@ -176,7 +189,7 @@ def stalled(run: Setting) -> list[Change]:
         Change(run.lr_d < LR, "model.lr_d", alike, "D learns too slowly to lead G"),
         Change(*narrow_g(run)),
         Change(*narrow_d(run)),
-        Change(run.r1 > 2, "model.r1", 0.4, "so strong a penalty on its gradient keeps D from judging"),
+        Change(*strong_penalty(run)),
         Change(run.ema_decay > 0.999, "model.ema_decay", 0.999, "so long an average still holds the first weights"),
         Change(run.batch_size > 64, "data.batch_size", 64, "more updates from the same images"),
         Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient steadies what it tells G, {BEST}"),
@@ -219,6 +232,10 @@ def variety(run: Setting) -> list[Change]:
         Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps all digits in play, {BEST}"),
         Change(batch_norm, "model.generator.batch_norm", True, f"keeps G's samples apart, {BEST}"),
     ]
+
+
+def strong_penalty(run: Setting) -> tuple[bool, str, Any, str]:
+    return run.r1 > 2, "model.r1", 0.4, "so strong a penalty on its gradient keeps D from judging"
 
 
 def narrow_d(run: Setting) -> tuple[bool, str, Any, str]:
