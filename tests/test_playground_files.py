@@ -38,7 +38,7 @@ def test_shipped_recipes_have_small_playgrounds_that_load_nothing(name: str) -> 
     real = torch.zeros(100, 1, 28, 28, dtype=torch.uint8)
     html, said = playground.page("run", gan, g, real, shipped("mnist"))
     assert len(html.encode()) < 3 * MIB
-    assert "G in float16" in said
+    assert "G in int12" in said
     assert "D in int8" in said
     loaded, left = (
         re.findall(r"""<link|src=|@import|url\(|fetch\(|https?:""", html),
@@ -80,14 +80,15 @@ def test_other_networks_have_none_and_why_is_said(network: nn.Module, words: str
         playground.page("run", gan, gan_networks.Generator(8, widths=[8]))
 
 
-def test_what_int8_cannot_hold_is_kept_in_more_bits() -> None:
+@pytest.mark.parametrize(("factor", "stored"), [(200, "int12"), (30_000, "float32")])
+def test_what_few_bits_cannot_hold_is_kept_in_more(factor: float, stored: str) -> None:
     torch.manual_seed(0)
     d = gan_networks.Discriminator()
     with torch.no_grad():
-        d.model[-1].weight.mul_(30_000)  # logits in the thousands
+        d.model[-1].weight.mul_(factor)
     gan = SimpleNamespace(discriminator=d, latent_dim=8, image_shape=(1, 28, 28))
     html, said = playground.page("run", gan, gan_networks.Generator(8, widths=[8]))
-    assert "D in float32" in said
+    assert f"D in {stored}" in said
     assert 'id="duel"' not in html
 
 

@@ -26,11 +26,12 @@ from first_gan.scores.judge import SHIPPED, Judge, shipped
 TRIED = 32  # latent vectors that what is stored is tried on
 FAR_PIXELS = 2e-5  # share of the pixels that may differ from torch's by more than 1 of 255
 FAR_LOGIT = 0.03  # by which D's logit may differ
-MANY = 1 << 16  # weights of a layer that are worth storing in a byte each
+MANY = 1 << 16  # weights of a layer that are worth storing in fewer bits than 16
 BLOCK = 64  # weights at most that share a scale then, if that can be
 DIRECTIONS = 6
 REAL_BYTES, FEWEST_REAL, MOST_REAL = 256 << 10, 10, 40  # of the real images in the page
 LARGEST = 16 * MIB  # of a page: 6 million weights
+INTEGERS = {"int8": 8, "int12": 12}  # bits
 FLOATS = {"float16": torch.float16, "float32": torch.float32}
 BYTES = 2 * 4 / 3  # of a weight in float16, as base64
 
@@ -73,8 +74,8 @@ def page(
     def far_logit(stored: list[Layer]) -> float:
         return (compute(stored, seen) - logits).abs().max().item()
 
-    g_layers, g_type, _ = _stored(g, z, ("float16", "float32"), far_pixels, FAR_PIXELS)
-    d_layers, d_type, d_error = _stored(d, seen, ("int8", "float16", "float32"), far_logit, FAR_LOGIT)
+    g_layers, g_type, _ = _stored(g, z, ("int12", "float16", "float32"), far_pixels, FAR_PIXELS)
+    d_layers, d_type, d_error = _stored(d, seen, ("int8", "int12", "float16", "float32"), far_logit, FAR_LOGIT)
     model: dict[str, Any] = {
         "latent": latent_dim,
         "shape": image_shape,
@@ -164,13 +165,16 @@ def _packed(chain: list[Layer], inputs: Tensor, stored_as: str) -> tuple[list[di
     layers, read, x, x_read = [], list[Layer](), inputs, inputs
     for layer in chain:
         kept, scales = layer.weight, torch.zeros(0)
-        if stored_as == "int8" and kept.numel() >= MANY:
+        if stored_as in INTEGERS and kept.numel() >= MANY:
+            kind, most = stored_as, 2 ** (INTEGERS[stored_as] - 1) - 1
             blocks = kept.reshape(-1, _block(kept[0].numel()))
-            scales = blocks.abs().amax(1).clamp(min=1e-30).float() / 127
-            kept = (blocks / scales.double()[:, None]).round().clamp(-127, 127).to(torch.int8)
-            weight = (kept.double() * scales[:, None]).view_as(layer.weight)
+            scales = blocks.abs().amax(1).clamp(min=1e-30).float() / most
+            kept = (blocks / scales.double()[:, None]).round().clamp(-most, most)
+            weight = (kept * scales[:, None]).view_as(layer.weight)
+            kept = kept.to(torch.int8) if kind == "int8" else _twelve_bits(kept)
         else:
-            kept = kept.to(FLOATS.get(stored_as, torch.float16))
+            kind = stored_as if stored_as in FLOATS else "float16"
+            kept = kept.to(FLOATS[kind])
             weight = kept.double()
         rounded = replace(layer, weight=weight)
         bare: dict[str, Any] = {"slope": LINEAR, "tanh": False}
@@ -181,7 +185,7 @@ def _packed(chain: list[Layer], inputs: Tensor, stored_as: str) -> tuple[list[di
         layers.append(
             {
                 **{name: getattr(layer, name) for name in ("kind", "before", "after", "stride", "padding")},
-                **{"slope": layer.slope, "tanh": layer.tanh, "type": str(kept.dtype).removeprefix("torch.")},
+                **{"slope": layer.slope, "tanh": layer.tanh, "type": kind},
                 **{"weight": _base64(kept), "scales": _base64(scales), "bias": _base64(bias)},
             }
         )
@@ -189,8 +193,16 @@ def _packed(chain: list[Layer], inputs: Tensor, stored_as: str) -> tuple[list[di
     return layers, read
 
 
+def _twelve_bits(values: Tensor) -> Tensor:
+    """Whole numbers from -2048 to 2047 as bytes: of two numbers in three, the lowest bits first."""
+    bits = values.flatten().int() & 0xFFF
+    first, second = nn.functional.pad(bits, (0, len(bits) % 2)).view(-1, 2).unbind(1)
+    packed = torch.stack([first & 0xFF, first >> 8 | (second & 0xF) << 4, second >> 4], 1).to(torch.uint8)
+    return packed.flatten()[: (3 * len(bits) + 1) // 2]
+
+
 def _block(row: int) -> int:
-    """How many weights of a row, which is of one output, share a scale in int8: such that no block goes beyond its row."""
+    """How many weights of a row, which is of one output, share a scale: such that no block goes beyond its row."""
     return next((size for size in range(BLOCK, BLOCK // 4, -1) if row % size == 0), row)
 
 

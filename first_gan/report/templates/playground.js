@@ -17,26 +17,37 @@ function half(bits) {
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
 }
 
-// Numbers from base64, the lowest byte first; int8 ones times the scale of their row.
-function numbers(base64, type, scales) {
-  const view = new DataView(bytesOf(base64).buffer);
-  const size = { int8: 1, float16: 2, float32: 4 }[type];
-  const values = new Float32Array(view.byteLength / size);
-  const row = scales ? values.length / scales.length : 0;
-  for (let i = 0; i < values.length; i++) {
-    if (type === "int8") values[i] = view.getInt8(i) * scales[Math.floor(i / row)];
-    else values[i] = type === "float16" ? half(view.getUint16(2 * i, true)) : view.getFloat32(4 * i, true);
-  }
+// How many bytes a number takes, and the one at i.
+const TYPES = {
+  int8: [1, (view, i) => view.getInt8(i)],
+  int12: [1.5, twelve],
+  float16: [2, (view, i) => half(view.getUint16(2 * i, true))],
+  float32: [4, (view, i) => view.getFloat32(4 * i, true)],
+};
+
+// A whole number of 12 bits, two of which are in three bytes, the lowest bits first.
+function twelve(view, i) {
+  const at = 3 * (i >> 1);
+  const bits = i % 2 ? (view.getUint8(at + 1) >> 4) | (view.getUint8(at + 2) << 4) : view.getUint8(at) | (view.getUint8(at + 1) << 8);
+  return (bits << 20) >> 20; // the sign is the highest of the 12 bits
+}
+
+// Numbers from base64, the lowest byte first; whole ones times the scale of their row.
+function numbers(base64, type, scales = []) {
+  const view = new DataView(bytesOf(base64).buffer), [size, read] = TYPES[type];
+  const values = new Float32Array(Math.floor(view.byteLength / size));
+  const row = values.length / scales.length;
+  for (let i = 0; i < values.length; i++) values[i] = read(view, i) * (scales.length ? scales[Math.floor(i / row)] : 1);
   return values;
 }
 
 // A chain as it lies in the page, with its weights as numbers.
 function readChain(layers) {
-  return layers.map((layer) => ({
-    ...layer,
-    weight: numbers(layer.weight, layer.type, layer.scales && numbers(layer.scales, "float32")),
-    bias: numbers(layer.bias, "float32"),
-  }));
+  return layers.map((stored) => {
+    const scales = numbers(stored.scales, "float32"), weight = numbers(stored.weight, stored.type, scales);
+    const layer = { ...stored, weight, bias: numbers(stored.bias, "float32") };
+    return layer.kind.endsWith("conv") ? { ...layer, places: placesOf(layer) } : layer;
+  });
 }
 
 const count = ([channels, height, width]) => channels * height * width;
@@ -59,67 +70,75 @@ function activated({ tanh, slope }, values) {
 }
 
 function linear({ weight, bias }, x) {
-  const y = new Float32Array(bias.length);
-  for (let row = 0, at = 0; row < y.length; row++) {
-    let sum = bias[row];
-    for (let i = 0; i < x.length; i++) sum += weight[at++] * x[i];
-    y[row] = sum;
+  return bias.map((start, row) => start + dot(weight, row * x.length, x));
+}
+
+// The sum of the products of x with the weights from `at` on. Four sums at once, since an addition waits for the one before it.
+function dot(weight, at, x) {
+  let a = 0, b = 0, c = 0, d = 0, i = 0;
+  for (; i + 3 < x.length; i += 4) {
+    a += weight[at + i] * x[i];
+    b += weight[at + i + 1] * x[i + 1];
+    c += weight[at + i + 2] * x[i + 2];
+    d += weight[at + i + 3] * x[i + 3];
+  }
+  for (; i < x.length; i++) a += weight[at + i] * x[i];
+  return a + b + c + d;
+}
+
+// Adds the weights from `at` on, times a factor, to x.
+function addTimes(x, weight, at, factor) {
+  for (let i = 0; i < x.length; i++) x[i] += weight[at + i] * factor;
+}
+
+// A convolution is a linear layer at each pixel of the smaller image, of a patch of the larger one: for each of its channels the
+// square of pixels that the kernel covers. Where in the larger image the numbers of all patches lie, patch by patch; what lies
+// outside of it has the place after the last.
+function placesOf({ kind, before, after, weight, stride, padding }) {
+  const [small, large] = kind === "conv" ? [after, before] : [before, after];
+  const [, rows, columns] = small, [channels, height, width] = large;
+  const size = Math.round(Math.sqrt(weight.length / (small[0] * channels)));
+  const places = new Int32Array(rows * columns * channels * size * size);
+  let at = 0;
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) {
+      for (let c = 0; c < channels; c++) {
+        for (let ky = 0; ky < size; ky++) {
+          for (let kx = 0; kx < size; kx++) {
+            const down = y * stride + ky - padding, right = x * stride + kx - padding;
+            const inside = down >= 0 && down < height && right >= 0 && right < width;
+            places[at++] = inside ? (c * height + down) * width + right : count(large);
+          }
+        }
+      }
+    }
+  }
+  return places;
+}
+
+function conv({ before, after, weight, bias, places }, x) {
+  const pixels = after[1] * after[2], patch = new Float32Array(places.length / pixels), y = new Float32Array(count(after));
+  const padded = new Float32Array(count(before) + 1);
+  padded.set(x);
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    for (let i = 0, at = pixel * patch.length; i < patch.length; i++) patch[i] = padded[places[at + i]];
+    for (let o = 0; o < after[0]; o++) y[o * pixels + pixel] = bias[o] + dot(weight, o * patch.length, patch);
   }
   return y;
 }
 
-// Calls meet(small, large, from, to, tap) for each row of pixels of the smaller image and each tap of the kernel that meets the
-// larger image: pixels from to to (exclusive) of that row lie at small, those that the tap leads to at large and every stride on.
-function eachRow(small, large, size, stride, padding, meet) {
-  const [, rows, columns] = small, [, height, width] = large;
-  for (let ky = 0; ky < size; ky++) {
-    for (let kx = 0; kx < size; kx++) {
-      const from = Math.max(0, Math.ceil((padding - kx) / stride));
-      const to = Math.min(columns, Math.floor((width - 1 + padding - kx) / stride) + 1);
-      for (let y = 0; y < rows; y++) {
-        const row = y * stride + ky - padding;
-        if (row >= 0 && row < height) meet(y * columns, row * width + kx - padding, from, to, ky * size + kx);
-      }
-    }
-  }
-}
-
-// Of a kernel with `taps` = size × size weights for each pair of channels.
-function kernel({ weight, bias }, small, large) {
-  const taps = weight.length / (small[0] * large[0]);
-  return { taps, size: Math.round(Math.sqrt(taps)), small: small[1] * small[2], large: large[1] * large[2] };
-}
-
-function conv(layer, x) {
-  const { before, after, weight, bias, stride, padding } = layer;
-  const { taps, size, small, large } = kernel(layer, after, before);
-  const y = new Float32Array(count(after));
-  for (let o = 0; o < after[0]; o++) y.fill(bias[o], o * small, (o + 1) * small);
-  eachRow(after, before, size, stride, padding, (there, here, from, to, tap) => {
-    for (let o = 0; o < after[0]; o++) {
-      for (let c = 0; c < before[0]; c++) {
-        const w = weight[(o * before[0] + c) * taps + tap], out = o * small + there, at = c * large + here;
-        for (let i = from; i < to; i++) y[out + i] += w * x[at + i * stride];
-      }
-    }
-  });
-  return y;
-}
-
-// The smaller image scattered into the larger one: a transposed convolution, and a convolution's gradient at its input.
-function scattered(layer, x, small, large) {
-  const { weight, stride, padding } = layer;
-  const { taps, size, small: pixels, large: wide } = kernel(layer, small, large);
-  const y = new Float32Array(count(large));
-  eachRow(small, large, size, stride, padding, (there, here, from, to, tap) => {
+// The smaller image scattered into the larger one, patch by patch: a transposed convolution, and a convolution's gradient at its input.
+function scattered({ weight, places }, x, small, large) {
+  const pixels = small[1] * small[2], patch = new Float32Array(places.length / pixels);
+  const padded = new Float32Array(count(large) + 1);
+  for (let pixel = 0; pixel < pixels; pixel++) {
+    patch.fill(0);
     for (let c = 0; c < small[0]; c++) {
-      for (let o = 0; o < large[0]; o++) {
-        const w = weight[(c * large[0] + o) * taps + tap], at = c * pixels + there, out = o * wide + here;
-        for (let i = from; i < to; i++) y[out + i * stride] += w * x[at + i];
-      }
+      if (x[c * pixels + pixel]) addTimes(patch, weight, c * patch.length, x[c * pixels + pixel]);
     }
-  });
-  return y;
+    for (let i = 0, at = pixel * patch.length; i < patch.length; i++) padded[places[at + i]] += patch[i];
+  }
+  return padded.subarray(0, -1);
 }
 
 function deconv(layer, x) {
@@ -156,7 +175,7 @@ function gradient(chain, outputs) {
 function linearGradient({ weight, before }, g) {
   const inputs = count(before), x = new Float32Array(inputs);
   for (let row = 0; row < g.length; row++) {
-    if (g[row]) for (let i = 0, at = row * inputs; i < inputs; i++) x[i] += weight[at++] * g[row];
+    if (g[row]) addTimes(x, weight, row * inputs, g[row]);
   }
   return x;
 }
