@@ -8,11 +8,13 @@ from threading import Lock
 import numpy as np
 import pytest
 import scipy.stats
+from PIL import Image
 
 import train
-from benchmarks import mending, odd_data, quality, runs, search, time_to_quality
+from benchmarks import lab, mending, odd_data, quality, runs, search, time_to_quality
 from benchmarks.diagnosis_suite import suite
 from benchmarks.quality import RUN
+from first_gan.report.pictures import native
 
 Commands = list[list[str]]
 SCORES = {key: float(number) for number, key in enumerate(quality.SCORES, start=1)}
@@ -160,6 +162,35 @@ def test_mending_types_the_first_advice_and_then_the_first_two(
     row = next(line for line in out.splitlines() if "dominates" in line)
     assert [cell.strip() for cell in row.split("|")[1:-1]] == ["discriminator dominates", "2", "1", "2", "2"]
     assert out.strip() == (tmp_path / "mending.md").read_text(encoding="utf-8").strip()
+
+
+def test_the_lab_trains_its_pages_runs_once_and_draws_them(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "lab.md"
+    page.write_text(
+        "```sh\npython train.py --name one --model.lr 1e-3\npython train.py --help\npython generate.py one --num 9 --out nine.png\n```\n",
+        encoding="utf-8",
+    )
+    Image.new("L", (90, 90), 200).save("nine.png")  # generate.py itself is not run here
+    monkeypatch.setattr(lab, "PAGE", page)
+    for _ in range(2):
+        assert lab.bench(["--out", str(tmp_path / "out")]) == 0
+    trained = [command[2:] for command in commands if command[1].endswith("train.py")]
+    assert trained == [["--name", "one", "--model.lr", "1e-3"]]  # the second time it was there
+    assert commands[-1][2:] == ["one", "--num", "9", "--out", "nine.png", "--overwrite"]
+    with Image.open(tmp_path / "out/lab_nine.png") as nine:
+        assert np.asarray(nine.convert("L")).mean() == pytest.approx(204)  # the nearest of 16 grays
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| one"))
+    assert row.split("|")[2].strip() == "too early to tell"
+    with (
+        Image.open("lightning_logs/one/samples/epoch_0002.png") as drawn,
+        Image.open(tmp_path / "out/lab_one.png") as shown,
+    ):
+        own = native(drawn.convert("L"))
+        assert shown.size == (2 * own.width, 2 * own.height)
+        smaller = np.asarray(shown.convert("L")).astype(int)[::2, ::2]
+    assert np.abs(smaller - np.asarray(own)).mean() < 8
 
 
 def test_odd_data_are_what_their_names_say(images_dir: Path, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_every_command_of_the_readme_works(
         assert train.main([*argv, *small, *one_process, "--data.dataset", "mnist"]) == 0
 
 
+NAMED = set(re.findall(r"--name ([\w-]+)", "\n".join(BLOCKS)))  # the runs that the pages' commands make
 DRAWING = [
     shlex.split(line, comments=True)[1:]
     for line in dict.fromkeys(line.strip() for line in "\n".join(BLOCKS).splitlines())
@@ -90,14 +91,15 @@ DRAWING = [
 
 @pytest.mark.parametrize("argv", DRAWING, ids=" ".join)
 def test_every_command_that_draws_or_reports_works(argv: list[str], trained_run: Path, tmp_path: Path) -> None:
-    for name in ("version_0", "version_1", "broken"):
+    for name in ("version_0", "version_1", *NAMED & set(argv)):
         shutil.copytree(trained_run, tmp_path / "lightning_logs" / name)
         (tmp_path / "lightning_logs" / name / "report.html").unlink()
     if argv[0] == "-m":
         assert reporting_main(argv[2:]) == 0
         alone = len(argv) == 3 and "--all" not in argv
         assert (tmp_path / "lightning_logs/index.html").exists() == ("--all" in argv)
-        assert (tmp_path / "comparison.html").exists() == (len(argv) > 3)
+        out = argv[argv.index("--out") + 1] if "--out" in argv else "comparison.html"
+        assert (tmp_path / out).exists() == (len(argv) > 3)
         assert (tmp_path / "lightning_logs/version_0/report.html").exists() == alone
     else:
         assert generate.main(argv[1:]) == 0
@@ -134,6 +136,25 @@ def headings(text: str) -> set[str]:
 
 def test_every_page_is_linked_from_the_readme() -> None:
     assert [path.name for path in PAGES if path.name != "README.md" and f"](docs/{path.name})" not in README] == []
+
+
+def test_the_lab_has_eight_experiments_whose_answers_are_hidden() -> None:
+    page = PAGES[ROOT / "docs/lab.md"]
+    experiments = re.findall(r"^## \d.*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+    assert len(experiments) == 8
+    for experiment in experiments:
+        asked, opened, answer = experiment.partition(
+            "<details>\n<summary>What happened, and why</summary>\n\n"
+        )  # GitHub wants the empty line
+        assert opened
+        name = re.findall(r"^python train\.py .*--name (\S+)", asked, re.MULTILINE)
+        assert "**What do you expect?**" in asked
+        assert f"](lab_{name[0]}.png)" in answer
+        assert "Verdict: " in answer
+        assert answer.rstrip().endswith("</details>")
+    pictures = [path.stat().st_size for path in (ROOT / "docs").glob("lab_*.png")]
+    assert max(pictures) < 150_000
+    assert sum(pictures) < 400_000
 
 
 def test_pictures_are_small_enough_to_load() -> None:
