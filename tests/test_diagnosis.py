@@ -256,3 +256,22 @@ def test_advice_is_never_what_is_set_already() -> None:
     assert options == ["--model.lr_d 2.5e-5"]
     slow = [each.option for each in advise(advices.d_dominates, {"model.lr": 5e-6})]
     assert slow == ["--model.lr_g 2e-4", "--model.lr_d 2e-4"]  # with G alone mended, D was seen to be too weak
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "first_two"),
+    [
+        (advices.diverging, {"model.lr": 0.05, "model.betas": [0.99, 0.999]}, ["lr 2e-4", 'betas "[0.5,0.999]"']),
+        (advices.diverging, {"model.lr": 0.05, "model.lr_d": 0.02}, ["lr_g 2e-4", "lr_d 2e-4"]),
+        (advices.mode_collapse, {"model.r1": 1e6}, ["r1 0.4", "generator.batch_norm true"]),
+        (
+            advices.mode_collapse,
+            {"model.discriminator.widths": [64, 32]},
+            ['discriminator.widths "[512,256]"', "r1 0.4"],
+        ),
+        (advices.d_too_weak, {"model.discriminator.widths": [12]}, ['discriminator.widths "[512,256]"', "r1 0.4"]),
+    ],
+)
+def test_advice_that_was_seen_to_mend(changes: Any, options: dict[str, Any], first_two: list[str]) -> None:
+    """Runs of the suite that earlier advice had not mended."""
+    assert [each.option for each in advise(changes, options)] == [f"--model.{option}" for option in first_two]
