@@ -2,6 +2,7 @@
 # make mutants: breaks the code in many ways and sees that the tests notice each.
 # make attack: tries thousands of bad inputs and faults on every command.  make audit: asks PyPI for known holes in the locked versions.
 # make test-lowest: tests with the lowest versions that requirements.txt allows.  make lock: newest versions into the lock files.
+# make records ARGS=quality: measures a record of docs/records.md again.
 # All but make audit, make bench and make lock take ARGS="...".
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV := .venv
@@ -12,7 +13,7 @@ UV := $(shell command -v uv || echo .venv-uv/bin/uv)
 # An index that was named for pip serves uv too.
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 
-.PHONY: install train test test-lowest mutants attack audit bench lint format lock clean
+.PHONY: install train test test-lowest mutants attack audit bench records lint format lock clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +39,9 @@ bench: install
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.growth
 	@$(BIN)/python -m benchmarks.busy
+
+records: $(VENV)/.installed-dev
+	@$(BIN)/python -m benchmarks.records $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .

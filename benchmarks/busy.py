@@ -1,24 +1,15 @@
 """How fast train.py is beside programs that keep the cores busy, by how its threads wait: `python -m benchmarks.busy`"""
 
-import argparse
-import json
+import itertools
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import runs
-from benchmarks.speed import machine, markdown
 from benchmarks.worker import Job
-from first_gan.data import DataError
 from first_gan.run import cli
-from first_gan.run.cli import UserError
 
 # Name, environment and threads.
 SETTINGS: dict[str, tuple[dict[str, str], int | None]] = {
@@ -31,52 +22,36 @@ HEADER = ("busy processes", "threads wait", "images/s", "of the first row", "of 
 Speeds = dict[tuple[int, str], list[float]]
 
 
-def main() -> int:
-    return cli.run_command("busy.py", bench, None)
-
-
 def bench(argv: Sequence[str]) -> int:
     """Measures, writes and prints; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Times train.py beside busy processes.")
-    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
+    parser = runs.Options(
+        "Times train.py beside busy processes.",
+        batch_size=(128, "images per update"),
+        rounds=(3, "alternations; medians are over these"),
+        rows=(12_800, "images per epoch; the second of two is timed"),
+    )
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2], help="how many processes keep cores busy")
-    parser.add_argument("--batch_size", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=3, help="alternations; medians are over these")
-    parser.add_argument("--rows", type=int, default=12_800, help="images per epoch; the second of two is timed")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table")
-    options = parser.parse_args(argv)
-    runs.folder_for_results(parser, options.out)
-    if min(options.rounds, options.batch_size, options.rows) < 1 or min(options.busy) < 0 or options.rows > 60_000:
-        parser.error("--rounds, --batch_size and --rows must be at least 1, --rows at most 60000, --busy at least 0")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            data_dir = runs.torchvision_layout(options.data_dir, folder)
-            speeds = measure(Job(data_dir, options.batch_size, 2, options.rows), options.busy, options.rounds)
-    except (DataError, OSError) as error:
-        raise UserError(str(error)) from error
-    text = f"{machine('cpu')}; medians of {options.rounds} alternations, batch {options.batch_size}\n\n"
-    text += f"{markdown(HEADER, table(speeds))}\n"
-    (options.out / "busy.md").write_text(text, encoding="utf-8")
+    options = parser.read(argv)
+    if min(options.busy) < 0:
+        parser.error("--busy must be at least 0")
+    with runs.unpacked(options.data_dir) as data_dir:
+        speeds = measure(Job(data_dir, options.batch_size, 2, options.rows), options.busy, options.rounds)
+    text = f"{runs.machine()}; medians of {options.rounds} alternations, batch {options.batch_size}\n\n"
     raw = {f"{busy} busy, {name}": values for (busy, name), values in speeds.items()}
-    (options.out / "busy.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
-    print(f"\n{text}\nWritten to {options.out}/busy.md and busy.json")
+    runs.write(options.out, "busy", text + runs.markdown(HEADER, table(speeds)), raw)
     return 0
 
 
 def measure(job: Job, busy: Sequence[int], rounds: int) -> Speeds:
     """Images per second of each setting, in turn, beside so many busy processes."""
     speeds: Speeds = {}
-    columns = TextColumn("{task.description:40}"), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=len(busy) * rounds * len(SETTINGS))
-        for count in busy:
-            for _ in range(rounds):
-                for name, (environment, threads) in SETTINGS.items():
-                    bar.update(task, description=f"{count} busy: {name}")
-                    with busy_processes(count):
-                        done = runs.train(job, environment=environment, threads=threads)
-                    speeds.setdefault((count, name), []).append(job.rows / done.epoch_seconds)
-                    bar.advance(task)
+    turns = [(count, name) for count, _, name in itertools.product(busy, range(rounds), SETTINGS)]
+    with cli.Steps() as steps:
+        for count, name in steps.each(turns, "busy: {}"):
+            environment, threads = SETTINGS[name]
+            with busy_processes(count):
+                done = runs.train(job, environment=environment, threads=threads)
+            speeds.setdefault((count, name), []).append(job.rows / done.epoch_seconds)
     return speeds
 
 
@@ -104,4 +79,4 @@ def table(speeds: Speeds) -> list[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_command("busy.py", bench, None))

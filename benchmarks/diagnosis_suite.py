@@ -1,9 +1,9 @@
-"""How often the diagnosis is right: trains labelled runs and diagnoses them. `python benchmarks/diagnosis_suite.py`, hours.
+"""How often the diagnosis is right: trains labelled runs and diagnoses them. `python -m benchmarks.diagnosis_suite`, hours.
 
 What is trained, what an expert sees in each run, and which half it is in stand in diagnosis_suite.yaml (plain runs) and
-harder_suite.yaml. Thresholds were set on the halves called `tune`; a half called `test` is opened once, when the rules are
-done, and that of harder_suite.yaml has not been yet (`--suite`, `--half`). Runs that are done are kept, so the suite can be broken off and taken up again. `--recorded` diagnoses the histories in tests/histories
-instead, in seconds; `--record` writes them.
+harder_suite.yaml. Thresholds were set on the halves called `tune`; a half called `test` is opened once, when the rules are done (`--suite`,
+`--half`). Each run is an ordinary run folder: type the same again, and those that are done are kept, and those that were cut off are gone on with.
+`--recorded` diagnoses the histories in tests/histories instead, in seconds; `--record` writes them.
 """
 
 import argparse
@@ -13,24 +13,23 @@ import os
 import re
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-if __name__ == "__main__":  # also as a script, whose folder alone Python would search
-    sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import yaml
 
 from benchmarks import odd_data, runs
-from benchmarks.quality import RUN, all_at_once, trained
-from benchmarks.speed import markdown
+from benchmarks.quality import run_name
+from benchmarks.runs import markdown
 from first_gan import files
 from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.history import History
 from first_gan.diagnosis.verdicts import HEALTHY, VERDICTS
 from first_gan.run import cli
 from first_gan.run.folder import read_metrics, read_rows
+from first_gan.study.processes import train_all
+from first_gan.study.statistics import share_interval
 
 SUITES = {name: Path(__file__).with_name(f"{name}_suite.yaml") for name in ("diagnosis", "harder")}
 HISTORIES = runs.ROOT / "tests/histories"
@@ -66,6 +65,10 @@ class Labelled:
         """Where its history is recorded."""
         return HISTORIES / f"{self.name.replace(',', '').replace(' ', '_')}.csv"
 
+    def run_name(self, *more: str) -> str:
+        """The name of its run folder, with more arguments."""
+        return run_name(self.file.stem, [*self.arguments, self.data or "", *more])
+
 
 def suite() -> list[Labelled]:
     """All runs, in the order of the files."""
@@ -86,48 +89,43 @@ def _of_setting(suite: str, name: str, setting: dict) -> Iterator[Labelled]:
         yield Labelled(f"{name}, seed {seed}", arguments, labels, setting["half"], suite, setting.get("data"))
 
 
-def main() -> int:
-    return cli.run_command("diagnosis_suite.py", bench, None)
+def options_of(description: str) -> runs.Options:
+    """The options of what trains runs of the suites."""
+    parser = runs.Options(description, "diagnosis", at_once=(os.cpu_count(), "runs at a time, which share the cores"))
+    parser.add_argument("--suite", choices=SUITES, help="this suite alone")
+    parser.add_argument("--half", choices=("tune", "test"), help="this half alone")
+    return parser
+
+
+def wanted_by(options: argparse.Namespace) -> list[Labelled]:
+    return [run for run in suite() if options.half in (None, run.half) and options.suite in (None, run.suite)]
+
+
+def arguments_by(options: argparse.Namespace) -> Callable[[Labelled], list[str]]:
+    """Of each run train.py's arguments, with the images that it is trained on, which are made here."""
+    odd = odd_data.all_made(options.data_dir, options.out / "data")
+    plain = [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
+    return lambda run: [*run.arguments, *(odd[run.data] if run.data else plain)]
 
 
 def bench(argv: Sequence[str]) -> int:
     """Trains, diagnoses, prints and writes the table; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Trains labelled runs and diagnoses them.")
-    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
-    parser.add_argument("--suite", choices=SUITES, help="this suite alone")
-    parser.add_argument("--half", choices=("tune", "test"), help="this half alone")
+    parser = options_of("Trains labelled runs and diagnoses them.")
     parser.add_argument("--recorded", action="store_true", help="diagnose the recorded histories; train nothing")
-    parser.add_argument(
-        "--record", action="store_true", help="write the histories to tests/histories; diagnose nothing"
-    )
-    parser.add_argument("--at_once", type=int, default=os.cpu_count(), help="runs at a time, which share the cores")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/diagnosis"), help="folder of the runs")
-    options = parser.parse_args(argv)
-    if options.at_once < 1:
-        parser.error("--at_once must be at least 1")
-    wanted = [run for run in suite() if options.half in (None, run.half) and options.suite in (None, run.suite)]
+    parser.add_argument("--record", action="store_true", help="write histories to tests/histories; diagnose nothing")
+    options = parser.read(argv)
+    wanted = wanted_by(options)
     if options.recorded:
         histories = {run.name: read_rows(run.file) for run in wanted}
     else:
-        runs.folder_for_results(parser, options.out)
-        odd = odd_data.all_made(options.data_dir, options.out / "data")
-        plain = [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
-        threads = max(1, (os.cpu_count() or 1) // options.at_once)
-
-        def train(run: Labelled) -> None:
-            data = odd[run.data] if run.data else plain
-            trained(options.out / run.name, [*run.arguments, *data], threads, may_diverge=True)
-
-        all_at_once(train, [(run,) for run in wanted], options.at_once)
-        histories = {run.name: read_metrics(options.out / run.name / RUN) for run in wanted}
+        arguments = arguments_by(options)
+        folders = train_all({run.run_name(): arguments(run) for run in wanted}, options.out, options.at_once)
+        histories = {run.name: read_metrics(folders[run.run_name()]) for run in wanted}
     if options.record:
         for run in wanted:
             files.write(run.file, recorded(histories[run.name]).encode())
         return 0
-    text = report([diagnosed(run, histories[run.name]) for run in wanted])
-    if not options.recorded:
-        (options.out / "diagnosis.md").write_text(f"{text}\n", encoding="utf-8")
-    print(f"\n{text}")
+    runs.write(options.out, "diagnosis", report([diagnosed(run, histories[run.name]) for run in wanted]))
     return 0
 
 
@@ -203,7 +201,7 @@ def table(results: Sequence[Result]) -> str:
 def score(results: Sequence[Result]) -> str:
     """The share of right verdicts, beside what saying always the same would reach, and false alarms."""
     n, right = len(results), sum(result.right for result in results)
-    low, high = wilson(right, n)
+    low, high = share_interval(right, n)
     commonest = max(sum(verdict in result.run.labels for result in results) for verdict in VERDICTS)
     healthy = [result for result in results if set(result.run.labels) <= set(HEALTHY)]
     alarms = sum(result.verdicts[-1] not in HEALTHY for result in healthy)
@@ -213,11 +211,5 @@ def score(results: Sequence[Result]) -> str:
     )
 
 
-def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % confidence interval of a share (Wilson 1927)."""
-    middle, spread = right / n + z * z / (2 * n), z * (right / n * (1 - right / n) / n + z * z / (4 * n * n)) ** 0.5
-    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_command("diagnosis_suite.py", bench, None))

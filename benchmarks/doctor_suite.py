@@ -4,24 +4,20 @@ Each loop of benchmarks/doctor_cases is trained on 2,048 images of MNIST for 224
 `closed` was written by somebody else, and opened once, when the detectors stood: docs/doctor.md has what came out.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import track
 
 from benchmarks import runs
-from benchmarks.diagnosis_suite import wilson
 from benchmarks.doctor_cases import EPOCHS, Case, Images, cases
-from benchmarks.speed import markdown
 from datamodule import MNISTDataModule
 from first_gan.doctor import Doctor, Fault
 from first_gan.doctor.faults import CHECKS
 from first_gan.run import cli
+from first_gan.study.statistics import share_interval
 
 IMAGES = 2048
 EARLY = 200  # updates
@@ -44,31 +40,21 @@ class Result:
         return [fault.name for fault in self.faults if fault.name != self.case.fault]
 
 
-def main() -> int:
-    return cli.run_command("doctor_suite.py", bench, None)
-
-
 def bench(argv: Sequence[str]) -> int:
     """Trains all loops, prints and writes the table; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Trains correct and faulty loops under the doctor's eyes.")
+    parser = runs.Options(
+        "Trains correct and faulty loops under the doctor's eyes.", "doctor", epochs=(EPOCHS, "of 32 updates each")
+    )
     parser.add_argument("names", nargs="*", help="of cases; all by default")
-    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
     parser.add_argument("--dataset", default="mnist", help="another of data.dataset, such as digits")
     parser.add_argument("--half", choices=("open", "closed"), help="this half alone")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of 32 updates each")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/doctor"), help="folder of the table")
-    options = parser.parse_args(argv)
-    wanted = [
-        case
-        for case in cases()
-        if case.name in (options.names or [case.name]) and options.half in (None, "closed" if case.closed else "open")
-    ]
-    runs.folder_for_results(parser, options.out)
+    options = parser.read(argv)
+    halves = {None: (True, False), "open": (False,), "closed": (True,)}[options.half]
+    wanted = [case for case in cases() if case.name in (options.names or [case.name]) and case.closed in halves]
     data = images(options.dataset, options.data_dir)
-    results = [examined(case, data, options.epochs) for case in track(wanted, "examining", transient=True)]
-    text = report(results)
-    (options.out / "doctor.md").write_text(f"{text}\n", encoding="utf-8")
-    print(f"\n{text}")
+    with cli.Steps() as steps:
+        results = [examined(case, data, options.epochs) for case in steps.each(wanted, "examining {.name}")]
+    runs.write(options.out, "doctor", report(results))
     return 0
 
 
@@ -110,25 +96,22 @@ def report(results: Sequence[Result]) -> str:
     correct = [result for result in results if not result.case.fault]
     lines = []
     if faulty:
-        low, high = wilson(
-            found_early := sum(result.found is not None and result.found.update <= EARLY for result in faulty),
-            len(faulty),
-        )
-        lines.append(
-            f"{found_early} of {len(faulty)} faults found within {EARLY} updates (95 % interval {low:.0%} to {high:.0%})"
-        )
+        early = sum(result.found is not None and result.found.update <= EARLY for result in faulty)
+        low, high = share_interval(early, len(faulty))
+        share = f"{early} of {len(faulty)} faults found within {EARLY} updates"
+        lines.append(f"{share} (95 % interval {low:.0%} to {high:.0%})")
     if correct:
-        lines.append(
-            f"{sum(bool(result.faults) for result in correct)} of {len(correct)} correct loops were found fault with"
-        )
+        alarms = sum(bool(result.faults) for result in correct)
+        lines.append(f"{alarms} of {len(correct)} correct loops were found fault with")
     wrong = [
-        f"{result.case.name}: {result.case.fault or 'correct'}, found {', '.join(fault.name for fault in result.faults) or 'nothing'}"
+        f"{result.case.name}: {result.case.fault or 'correct'}, found {', '.join(names) or 'nothing'}"
         for result in results
         if result.others or (result.case.fault and result.found is None)
+        for names in [[fault.name for fault in result.faults]]
     ]
     header = ("fault", "spellings", "found", f"found in the first {EARLY} updates", "named where there is none")
-    return "\n\n".join(["; ".join(lines), markdown(header, rows), *wrong])
+    return "\n\n".join(["; ".join(lines), runs.markdown(header, rows), *wrong])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_command("doctor_suite.py", bench, None))

@@ -3,7 +3,6 @@
 Quicker: `python -m benchmarks.growth --batch_sizes 128 1024 --widths 1 --processes 1`
 """
 
-import argparse
 import itertools
 import statistics
 import sys
@@ -14,15 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import limit, runs
-from benchmarks.runs import ROOT
-from benchmarks.speed import machine, markdown
-from first_gan.data import DataError
 from first_gan.run import cli
-from first_gan.run.cli import UserError
 from first_gan.run.folder import read_metrics
 from gan_module import GAN, Discriminator, Generator
 
@@ -54,53 +47,24 @@ class Point:
     def row(self) -> tuple[str, ...]:
         speed, gflops = self.images_per_second, self.images_per_second * self.gflop_per_image
         setting = (f"×{self.widths}", str(self.processes), str(self.batch))
-        return (
-            *setting,
-            f"{speed:,.0f}",
-            f"{1e3 * self.batch / speed:.1f}",
-            f"{gflops:.0f}",
-            f"{speed / self.limit:.0%}",
-        )
-
-
-def main() -> int:
-    return cli.run_command("growth.py", bench, None)
+        times = (f"{speed:,.0f}", f"{1e3 * self.batch / speed:.1f}")
+        return (*setting, *times, f"{gflops:.0f}", f"{speed / self.limit:.0%}")
 
 
 def bench(argv: Sequence[str]) -> int:
     """Measures, writes and prints; returns the exit code."""
-    parser = argparse.ArgumentParser(description="How train.py's speed grows with the work.")
-    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
-    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[128, 256, 512, 1024, 2048, 4096])
-    parser.add_argument("--widths", type=int, nargs="+", default=[1, 2, 4], help="factors on both networks' widths")
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the table and the plot")
-    options = parser.parse_args(argv)
-    runs.folder_for_results(parser, options.out)
-    if min(*options.batch_sizes, *options.widths, *options.processes) < 1 or max(options.batch_sizes) > 60_000:
-        parser.error("--batch_sizes (1 to 60000), --widths and --processes must be at least 1")
+    parser = runs.Options("How train.py's speed grows with the work.")
+    parser.add_argument("--batch_sizes", type=runs.rows, nargs="+", default=[128, 256, 512, 1024, 2048, 4096])
+    parser.add_argument("--widths", type=runs.count, nargs="+", default=[1, 2, 4], help="factors on both networks'")
+    parser.add_argument("--processes", type=runs.count, nargs="+", default=[1, 2])
+    options = parser.read(argv)
     if any(batch % processes for batch in options.batch_sizes for processes in options.processes):
         parser.error("--batch_sizes must be divisible by each of --processes")
     settings = list(itertools.product(options.widths, options.processes, options.batch_sizes))
-    columns = TextColumn("{task.description:40}"), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn()
-    points = []
-    try:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Progress(*columns, console=Console(stderr=True)) as bar,
-        ):
-            data_dir = runs.torchvision_layout(options.data_dir, folder)
-            task = bar.add_task("", total=len(settings))
-            for widths, processes, batch in settings:
-                bar.update(task, description=f"widths ×{widths}, {processes} process(es), batch {batch}")
-                points.append(measure(data_dir, widths, processes, batch))
-                bar.advance(task)
-    except (DataError, OSError) as error:
-        raise UserError(str(error)) from error
-    text = f"{machine('cpu')}\n\n{markdown(HEADER, [point.row() for point in points])}\n"
-    (options.out / "growth.md").write_text(text, encoding="utf-8")
-    plot(points).savefig(options.out / "growth.png", dpi=120)
-    print(f"\n{text}\nWritten to {options.out}/growth.md and growth.png")
+    with runs.unpacked(options.data_dir) as data_dir, cli.Steps() as steps:
+        points = [measure(data_dir, *each) for each in steps.each(settings, "widths, processes, batch: {}")]
+    text = f"{runs.machine()}\n\n{runs.markdown(HEADER, [point.row() for point in points])}"
+    runs.write(options.out, "growth", text, figure=plot(points))
     return 0
 
 
@@ -124,7 +88,7 @@ def measure(data_dir: str, widths: int, processes: int, batch: int) -> Point:
             "default_root_dir": folder,
         }
         arguments = [f"--{name}={value}" for name, value in options.items()]
-        runs.process([sys.executable, str(ROOT / "train.py"), *arguments])
+        runs.process([sys.executable, str(runs.ROOT / "train.py"), *arguments])
         rows = read_metrics(Path(folder) / "lightning_logs/version_0")
     speeds = [row["train/images_per_second"] for row in rows if row["step"] % window == 0][1:]
     gflop = limit.flops(limit.products(gan, batch)) / batch / 1e9
@@ -159,4 +123,4 @@ def plot(points: list[Point]) -> Figure:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_command("growth.py", bench, None))

@@ -4,7 +4,6 @@ Each command of the page that names its run is run, unless lightning_logs/ has a
 a table says what came of it. What `generate.py` draws there as NAME.png becomes docs/lab_NAME.png, too.
 """
 
-import argparse
 import io
 import re
 import shlex
@@ -15,8 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks import runs
-from benchmarks.runs import ROOT
-from benchmarks.speed import machine, markdown
+from benchmarks.runs import ROOT, machine, markdown
 from first_gan.diagnosis.history import COPYING, D_ACCURACY, DIVERSITY, FCD
 from first_gan.report.pictures import open_picture
 from first_gan.report.run import Run
@@ -33,21 +31,17 @@ SCORES = {FCD: "{:.0f}", "val/coverage": "{:.2f}", DIVERSITY: "{:.2f}", D_ACCURA
 HEADER = ("run", "verdict", "also", *SCORES, "minutes")
 
 
-def main() -> int:
-    return cli.run_command("lab.py", bench, None)
-
-
 def bench(argv: Sequence[str]) -> int:
     """Trains, draws and prints; returns the exit code."""
-    parser = argparse.ArgumentParser(description="The runs of docs/lab.md and their pictures there.")
-    parser.add_argument("--out", type=Path, default=PAGE.parent, help="folder of the pictures")
-    options = parser.parse_args(argv)
-    runs.folder_for_results(parser, options.out)
+    parser = runs.Options("The runs of docs/lab.md and their pictures there.")
+    parser.set_defaults(out=PAGE.parent)
+    options = parser.read(argv)
+    data = [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
     rows, page = [], PAGE.read_text(encoding="utf-8")
     for typed, name in TRAINING.findall(page):
         folder = Path(LOGS, name)
         if not (folder / SUMMARY).is_file():
-            runs.process([sys.executable, str(ROOT / "train.py"), *shlex.split(typed)])
+            runs.process([sys.executable, str(ROOT / "train.py"), *shlex.split(typed), *data])
         run = Run.read(folder)
         (options.out / f"lab_{name}.png").write_bytes(small(run.frames[max(run.frames)]))
         also = ", ".join(finding.verdict for finding in run.diagnosis.others)
@@ -58,7 +52,7 @@ def bench(argv: Sequence[str]) -> int:
     for typed, name in DRAWING.findall(page):
         runs.process([sys.executable, str(ROOT / "generate.py"), *shlex.split(typed), "--overwrite"])
         (options.out / f"lab_{name}.png").write_bytes(small(Path(f"{name}.png")))
-    print(f"{machine('cpu')}\n\n{markdown(HEADER, rows)}")
+    print(f"{machine()}\n\n{markdown(HEADER, rows)}")
     return 0
 
 
@@ -76,4 +70,4 @@ def small(path: Path) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_command("lab.py", bench, None))

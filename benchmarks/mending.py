@@ -1,25 +1,21 @@
 """Does the advice mend? `python -m benchmarks.mending`: an hour or two.
 
-Of each sick run that benchmarks/diagnosis_suite.py recorded, the first advice is typed into a new run of the same length; where that is not healthy, the first two. A run is
-mended when the diagnosis finds nothing wrong with it any more. (AutoTrainer, Zhang et al. 2021, ICSE, mended supervised
-networks this way.) Runs that are done are kept, so it can be broken off and taken up again.
+Of each sick run that benchmarks/diagnosis_suite.py recorded, the first advice is typed into a new run of the same length; where that is not healthy, the
+first two. A run is mended when the diagnosis finds nothing wrong with it any more. (AutoTrainer, Zhang et al. 2021, ICSE, mended supervised
+networks this way.) Each is an ordinary run folder: type the same again, and those that are done are kept, and those that were cut off are gone on with.
 """
 
-import argparse
 import math
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from benchmarks import odd_data, runs
-from benchmarks.diagnosis_suite import SUITES, Labelled, suite, wilson
-from benchmarks.quality import RUN, all_at_once, trained
-from benchmarks.speed import markdown
+from benchmarks import runs
+from benchmarks.diagnosis_suite import Labelled, arguments_by, options_of, wanted_by
+from benchmarks.runs import markdown
 from datamodule import MNISTDataModule
 from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.history import FCD, History
@@ -29,6 +25,8 @@ from first_gan.run.cli import Parser
 from first_gan.run.folder import read_metrics, read_rows
 from first_gan.run.names import flat
 from first_gan.run.options import build_parser
+from first_gan.study.processes import train_all
+from first_gan.study.statistics import share_interval
 from gan_module import GAN
 
 
@@ -55,50 +53,21 @@ class Case:
         return bool(self.after) and self.after[-1].verdict in HEALTHY
 
 
-def main() -> int:
-    return cli.run_command("mending.py", bench, None)
-
-
 def bench(argv: Sequence[str]) -> int:
     """Trains, diagnoses, prints and writes the table; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Follows the advice given to the suite's sick runs.")
-    parser.add_argument("--data_dir", help="where MNIST is; by default MNIST_DIR, else data")
-    parser.add_argument("--at_once", type=int, default=os.cpu_count(), help="runs at a time, which share the cores")
-    parser.add_argument("--suite", choices=SUITES, help="the runs of this suite alone")
-    parser.add_argument("--half", choices=("tune", "test"), help="the runs of this half alone")
-    parser.add_argument(
-        "--out", type=Path, default=Path("benchmarks/results/diagnosis"), help="where the suite's runs are"
-    )
-    options = parser.parse_args(argv)
-    if options.at_once < 1:
-        parser.error("--at_once must be at least 1")
-    wanted = [run for run in suite() if options.suite in (None, run.suite) and options.half in (None, run.half)]
-    runs.folder_for_results(parser, options.out)
-    odd = odd_data.all_made(options.data_dir, options.out / "data")
-    plain = [f"--data.data_dir={options.data_dir}"] if options.data_dir else []
-    threads = max(1, (os.cpu_count() or 1) // options.at_once)
-
-    def arguments_of(run: Labelled) -> list[str]:
-        return [*run.arguments, *(odd[run.data] if run.data else plain)]
-
-    found = [(run, *outcome(read_rows(run.file), arguments_of(run))) for run in wanted]
+    options = options_of("Follows the advice given to the suite's sick runs.").read(argv)
+    arguments = arguments_by(options)
+    found = [(run, *outcome(read_rows(run.file), arguments(run))) for run in wanted_by(options)]
     cases = [Case(run, diagnosis, fcd) for run, diagnosis, fcd in found if diagnosis.verdict not in HEALTHY]
-
-    def follow(case: Case, pieces: int) -> None:
-        arguments = [*arguments_of(case.run), *typed(case.found, pieces)]
-        folder = options.out / f"{case.run.name}, {pieces}"
-        trained(folder, arguments, threads, may_diverge=True)
-        after, fcd = outcome(read_metrics(folder / RUN), arguments)
-        case.after.append(after)
-        case.fcds.append(fcd)
-
-    all_at_once(follow, [(case, 1) for case in cases], options.at_once)
-    all_at_once(
-        follow, [(case, 2) for case in cases if not case.mended and len(case.found.advice) > 1], options.at_once
-    )
-    text = report(cases)
-    (options.out / "mending.md").write_text(f"{text}\n", encoding="utf-8")
-    print(f"\n{text}")
+    for pieces in (1, 2):
+        sick = [case for case in cases if not case.mended and len(case.found.advice) >= pieces]
+        advised = {case.run.run_name(*typed(case.found, pieces)): case for case in sick}
+        wanted = {name: [*arguments(case.run), *typed(case.found, pieces)] for name, case in advised.items()}
+        for name, folder in train_all(wanted, options.out, options.at_once).items():
+            after, fcd = outcome(read_metrics(folder), wanted[name])
+            advised[name].after.append(after)
+            advised[name].fcds.append(fcd)
+    runs.write(options.out, "mending", report(cases))
     return 0
 
 
@@ -135,7 +104,7 @@ def report(cases: Sequence[Case]) -> str:
             better = sum(case.fcds[-1] < case.fcd or math.isnan(case.fcd) for case in of_verdict)
             rows.append((verdict, *map(str, (len(of_verdict), first, sum(case.mended for case in of_verdict), better))))
     n, done = len(cases), sum(case.mended for case in cases)
-    low, high = wilson(done, n)
+    low, high = share_interval(done, n)
     left = [
         f"{case.run.name}: {case.found.verdict} (FCD {case.fcd:.0f}) → {case.after[-1].verdict} (FCD {case.fcds[-1]:.0f}) with "
         + " ".join(typed(case.found, len(case.after)))
@@ -148,4 +117,4 @@ def report(cases: Sequence[Case]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(cli.run_command("mending.py", bench, None))

@@ -165,13 +165,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """train.py's trials are fake ones, and nobody fetches images; the folder of the fake."""
     import study
-    from first_gan.study import worker
+    from first_gan.study import processes
 
     (tmp_path / "fake").mkdir()
     shutil.copy(Path(__file__).with_name("fake_train.py"), tmp_path / "fake/train.py")
     (tmp_path / "fake/histories").symlink_to(Path(__file__).with_name("histories"))
-    monkeypatch.setattr(worker, "ROOT", tmp_path / "fake")
-    monkeypatch.setattr(worker, "POLL", 0.01)
+    monkeypatch.setattr(processes, "ROOT", tmp_path / "fake")
+    monkeypatch.setattr(processes, "POLL", 0.01)
     monkeypatch.setattr(study, "ready", lambda options: None)
     return tmp_path / "fake"
 

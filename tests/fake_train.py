@@ -1,10 +1,11 @@
 """Stands in for train.py in the tests of studies: a run folder in milliseconds, without torch.
 
-Its FCD after each epoch is 10 / epoch + 100 × lr + seed / 10. Options that tests type: `--model.lr=9` fails, `--model.lr=8` has
+Its FCD after each epoch is 10 / epoch + 100 × lr + seed / 10. Options that tests type: `--model.lr=9` fails, `--model.lr=7` diverges, `--model.lr=8` has
 no score; while a file `hold` lies in the study's folder, the run stands still after its first epoch.
 """
 
 import csv
+import json
 import signal
 import sys
 import time
@@ -36,12 +37,16 @@ def main() -> int:
         if lr == 9:
             print(f"train.py: diverged in epoch 1 ({folder.absolute()}/x): a loss became nan.\nTo go on: ...")
             return 1
-        (folder / "config.yaml").write_text("# A run of first-gan\nmodel: {lr: 0.1}\n", encoding="utf-8")
+        (folder / "config.yaml").write_text(
+            f"# A run of first-gan\nmodel: {{lr: 0.1}}\nmax_epochs: {epochs}\n", encoding="utf-8"
+        )
         with HISTORY.open(encoding="utf-8") as file:
             first = next(csv.DictReader(file))
         for epoch in range(begun, epochs):
             fcd = 10 / (epoch + 1) + 100 * lr + int(typed["seed_everything"]) / 10
             row = first | {"step": 469 * (epoch + 1), "epoch": epoch, "val/fcd": fcd}
+            if lr == 7:
+                row["train/d_loss"] = float("nan")
             if lr == 8:
                 row = {key: value for key, value in row.items() if not key.startswith("val/")}
             fresh = not (folder / "metrics.csv").is_file()
@@ -51,8 +56,14 @@ def main() -> int:
                     writer.writeheader()
                 writer.writerow(row)
             last.write_text(str(epoch + 1), encoding="utf-8")
+            if lr == 7:
+                print("train.py: diverged")
+                return 1
             while epoch == 0 and (root / "hold").is_file():
                 time.sleep(0.01)
+        (folder / "report").mkdir(exist_ok=True)
+        kept = {"updates": 469 * epochs, "seconds": 1, "images": 1, "classes": [], "distances": [], "real_distance": 1}
+        (folder / "report/record.json").write_text(json.dumps(kept), encoding="utf-8")
     return 0
 
 

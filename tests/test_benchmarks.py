@@ -21,7 +21,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs to be timed need not load torch first."""
 
     def process(
-        command: list[str], threads: int | None = None, own: Mapping[str, str] | None = None
+        command: list[str], threads: int | None = None, environment: Mapping[str, str] | None = None
     ) -> tuple[str, float]:
         out = io.StringIO()
         name, argv = (command[2], command[3:]) if command[1] == "-m" else (Path(command[1]).stem, command[2:])

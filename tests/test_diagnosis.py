@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.diagnosis_suite import Labelled, diagnosed, recorded, suite, wilson
+from benchmarks.diagnosis_suite import Labelled, diagnosed, recorded, suite
 from benchmarks.mending import given
 from first_gan.diagnosis import advice as advices
 from first_gan.diagnosis import diagnose
@@ -27,6 +27,7 @@ from first_gan.diagnosis.verdicts import (
     TOO_WEAK,
 )
 from first_gan.run.folder import read_metrics, read_rows
+from first_gan.study.statistics import share_interval
 from tests.test_train import FOLDER
 
 Rows = list[dict[str, float]]
@@ -200,8 +201,10 @@ def test_a_recorded_history_is_diagnosed_like_the_run_itself(
 
 
 def test_the_interval_of_a_share() -> None:
-    assert wilson(19, 20) == pytest.approx((0.7639, 0.9911), abs=1e-4)  # as in R's prop.test(19, 20, correct = FALSE)
-    assert wilson(30, 30)[1] == pytest.approx(1)
+    assert share_interval(19, 20) == pytest.approx(
+        (0.7639, 0.9911), abs=1e-4
+    )  # as in R's prop.test(19, 20, correct = FALSE)
+    assert share_interval(30, 30)[1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("ways", [advices.d_dominates, advices.d_too_weak, advices.mode_collapse, advices.converged])

@@ -11,7 +11,7 @@ import pytest
 
 import study
 import train
-from first_gan.study import worker
+from first_gan.study import processes
 from tests.test_readme import BLOCKS
 
 ROOT = Path(train.__file__).parent
@@ -190,7 +190,7 @@ def test_a_real_run_is_a_trial(
     small: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And train.py says of one that has ended what a study knows it by."""
-    monkeypatch.setattr(worker, "POLL", 0.05)
+    monkeypatch.setattr(processes, "POLL", 0.05)
     quick = [*small, "--max_epochs", "1", "--quality.every_n_epochs", "1", "--quality.samples", "500"]
     assert study.main([*quick, "--vary", "model.lr=[1e-3]"]) == 0
     out = capsys.readouterr().out
@@ -199,4 +199,4 @@ def test_a_real_run_is_a_trial(
     assert {"report.html", "summary.json", "checkpoints"} <= {path.name for path in run.iterdir()}
     again = ["--name", run.name, "--ckpt_path", "auto", "--default_root_dir", str(FOLDER), "--model.lr", "1e-3"]
     assert train.main([*quick, *again]) == 2
-    assert worker.ENDED.search(capsys.readouterr().err)
+    assert processes.ENDED.search(capsys.readouterr().err)

@@ -56,9 +56,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from first_gan.study import session, worker
+from first_gan.run.cli import RunFailed
+from first_gan.study import processes, session
 from first_gan.study.space import Space
-worker.ROOT, worker.POLL = Path(sys.argv[1]), 0.02
+processes.ROOT, processes.POLL = Path(sys.argv[1]), 0.02
 space = Space([0, 1], {"model.lr": [0.01, 0.05]}, {})
 session.run(Path("studies/lr"), None, space, {"max_epochs": 3}, ["--max_epochs=3"], 1, False)
 """

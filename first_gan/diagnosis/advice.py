@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LR = 2e-4  # the lesson's
-FAST = 1e-3  # the highest learning rate that trained well in benchmarks/search.py
+FAST = 1e-3  # the highest learning rate that trained well in the search for configs/best.yaml
 UNEVEN = 2.5  # times, from one learning rate to the other
 NARROW = 64  # a hidden layer below it cannot draw or judge digits
 PUBLISHED, MOST_ROWS = ("mnist", "fashion_mnist", "kmnist", "digits", "auto"), 60_000  # their images to train on

@@ -193,13 +193,14 @@ def write_config(folder: Path, options: str, device: str) -> None:
     """
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "pytorch-lightning"))
     header = (
-        f"{SIGNATURE}, git {_git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
+        f"{SIGNATURE}, git {git_revision()}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
         f"# python {platform.python_version()}, {versions}, on {device}\n"
     )
     files.write(folder / CONFIG, (header + options).encode())
 
 
-def _git_revision() -> str:
+def git_revision() -> str:
+    """This checkout's, with `-dirty` where files were changed since; `revision unknown` where git cannot tell."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, check=True).stdout.decode(errors="replace").strip()

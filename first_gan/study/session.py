@@ -8,7 +8,7 @@ import optuna
 from filelock import FileLock
 from optuna import Study
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from first_gan import files
 from first_gan.callbacks.terminal import say
@@ -18,6 +18,7 @@ from first_gan.run.cli import UserError
 from first_gan.run.folder import relative
 from first_gan.study.importance import importance
 from first_gan.study.page import said, study_page
+from first_gan.study.processes import COUNT
 from first_gan.study.results import Results, outcomes
 from first_gan.study.space import Space, shown
 from first_gan.study.trials import SLOT, Trials, Worker, opened, place, readable, standing
@@ -152,14 +153,9 @@ def _run(trials: Trials, folder: Path, arguments: Sequence[str], at_once: int, r
         print(f"         {name}: {sampled}")
     print(f"Page     {relative(folder / PAGE)}, written anew after each trial", flush=True)
     console = Console(stderr=True)
-    columns = (
-        TextColumn("Trials"),
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Progress(
+        TextColumn("Trials"), BarColumn(20), *COUNT, console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
         task = bar.add_task(_best(results), total=len(results.outcomes), completed=settled)
 
         def finished(job: Job, words: str) -> None:

@@ -60,6 +60,12 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    found = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
+
+
 def paired_p(one: Sequence[float], other: Sequence[float]) -> float | None:
     """The p of a two-sided paired t-test; None for fewer than two pairs.
 
@@ -72,6 +78,17 @@ def paired_p(one: Sequence[float], other: Sequence[float]) -> float | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that all differences are nearly alike, which settles it
         return float(stats.ttest_rel(one, other).pvalue)
+
+
+def welch_p(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """The p of a two-sided t-test of two samples that have nothing to do with each other (Welch 1947); None where one has no spread."""
+    if min(len(one), len(other)) < 2:
+        return None
+    if set(one) == set(other) and len(set(one)) == 1:
+        return 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that all values are nearly alike
+        return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

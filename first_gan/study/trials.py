@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.exceptions import OptunaError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, fail_stale_trials
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from first_gan.run.cli import UserError
+from first_gan.study.processes import is_free
 from first_gan.study.space import Sampled, Setting, Slot, Space, text_of
 
 JOURNAL, WORKERS = "study.journal", "workers"  # in a study's folder
@@ -122,15 +123,6 @@ class Worker:
         if name == self.name or not name.isalnum() or not path.is_file() or path.is_symlink():
             return False
         return is_free(path)
-
-
-def is_free(lock: Path) -> bool:
-    """Whether no process holds a lock file."""
-    try:
-        with FileLock(lock).acquire(timeout=0):
-            return True
-    except Timeout:
-        return False
 
 
 class Trials:
