@@ -7,8 +7,6 @@ harder_suite.yaml. Thresholds were set on the halves called `tune`; a half calle
 """
 
 import argparse
-import csv
-import io
 import os
 import re
 import statistics
@@ -27,7 +25,7 @@ from first_gan.diagnosis import diagnose
 from first_gan.diagnosis.history import History
 from first_gan.diagnosis.verdicts import HEALTHY, VERDICTS
 from first_gan.run import cli
-from first_gan.run.folder import read_metrics, read_rows
+from first_gan.run.folder import read_metrics, read_rows, rows_as_text
 from first_gan.study.processes import train_all
 from first_gan.study.statistics import share_interval
 
@@ -138,14 +136,9 @@ def recorded(rows: list[dict[str, float]]) -> str:
         for name in [name for name in kept if name.startswith("val/floor_")]:
             kept[name] = kept[name] if floor.get(name) != kept[name] else ""  # once is enough
             floor[name] = kept[name] or floor[name]
-        epochs.append(
-            kept | {"step": str(max(int(row["step"]) for row in rows if row["epoch"] == epoch)), "epoch": str(epoch)}
-        )
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in epochs for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(epochs)
-    return text.getvalue()
+        step = max(int(row["step"]) for row in rows if row["epoch"] == epoch)
+        epochs.append(kept | {"step": str(step), "epoch": str(epoch)})
+    return rows_as_text(epochs)
 
 
 @dataclass(frozen=True)
@@ -175,13 +168,13 @@ def report(results: Sequence[Result]) -> str:
     parts = []
     for suite, half in dict.fromkeys((result.run.suite, result.run.half) for result in results):
         of_half = [result for result in results if (result.run.suite, result.run.half) == (suite, half)]
-        wrong = [result for result in of_half if not result.right]
+        parts += [f"{suite}, {half}: {score(of_half)}", table(of_half)]
         parts += [
-            f"{suite}, {half}: {score(of_half)}\n",
-            f"{table(of_half)}\n",
-            *(f"{result.run.name}: {result.verdicts[-1]}, not {' or '.join(result.run.labels)}\n" for result in wrong),
+            f"{result.run.name}: {result.verdicts[-1]}, not {' or '.join(result.run.labels)}"
+            for result in of_half
+            if not result.right
         ]
-    return "\n".join(parts)
+    return "\n\n".join(parts)
 
 
 def table(results: Sequence[Result]) -> str:

@@ -60,7 +60,7 @@ def bench(argv: Sequence[str]) -> int:
 
 def images(dataset: Any, data_dir: str | None) -> Images:
     """The first images of a dataset."""
-    data = MNISTDataModule(dataset=dataset) if data_dir is None else MNISTDataModule(dataset=dataset, data_dir=data_dir)
+    data = MNISTDataModule(dataset=dataset, data_dir=data_dir)
     data.prepare_data()
     data.setup("fit")
     return Images(data.images.train[:IMAGES], data.images.train_labels[:IMAGES].long())

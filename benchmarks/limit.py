@@ -4,41 +4,38 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import bare
 from benchmarks.worker import Job
 from first_gan.run import matmul
 from first_gan.run.matmul import ONEDNN, TORCH
 from gan_module import GAN
 
 
+class Products(TorchDispatchMode):
+    """Notes the (m, k, n) of each (m, k) × (k, n) product that is computed within it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, int, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default):
+            left, right = args[-2:]
+            self.shapes.append((*left.shape, right.shape[1]))
+        return func(*args, **(kwargs or {}))
+
+
 def products(gan: GAN, batch_size: int) -> list[tuple[int, int, int]]:
-    """(m, k, n) of the (m, k) × (k, n) products of an update: no gradients that the update does not need."""
-    generator, discriminator = layers_of(gan.generator), layers_of(gan.discriminator)
-    both = 2 * batch_size
-
-    def forward(layers: Sequence[tuple[int, int]], n: int) -> list[tuple[int, int, int]]:
-        return [(n, fan_in, fan_out) for fan_in, fan_out in layers]
-
-    def weight_gradients(layers: Sequence[tuple[int, int]], n: int) -> list[tuple[int, int, int]]:
-        return [(fan_out, n, fan_in) for fan_in, fan_out in layers]
-
-    def input_gradients(layers: Sequence[tuple[int, int]], n: int) -> list[tuple[int, int, int]]:
-        return [(n, fan_out, fan_in) for fan_in, fan_out in layers]
-
-    d_step = forward(generator, batch_size) + forward(discriminator, both)
-    d_step += weight_gradients(discriminator, both) + input_gradients(discriminator[1:], both)
-    g_step = forward(generator, batch_size) + forward(discriminator, batch_size)
-    g_step += input_gradients(discriminator, batch_size)
-    g_step += weight_gradients(generator, batch_size) + input_gradients(generator[1:], batch_size)
-    return d_step + g_step
-
-
-def layers_of(network: nn.Module) -> list[tuple[int, int]]:
-    """(fan-in, fan-out) of its linear layers."""
-    return [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)]
+    """Those of an update, which it makes."""
+    g_optimizer, d_optimizer = gan.configure_optimizers()
+    with Products() as seen:
+        bare.update(gan, g_optimizer, d_optimizer, torch.zeros(batch_size, *gan.hparams["image_shape"]))
+    return seen.shapes
 
 
 def flops(shapes: Sequence[tuple[int, int, int]]) -> int:
@@ -55,7 +52,8 @@ def seconds_per_update(gan: GAN, batch_size: int, device: str = "cpu", seconds: 
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:
         start = time.perf_counter()
-        multiply(operands)
+        for left, right, out in operands:
+            torch.mm(left, right, out=out)
         if device == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
@@ -69,11 +67,6 @@ def by_library(gan: GAN, batch_size: int, device: str = "cpu", seconds: float = 
         with matmul.chosen(library):
             times[matmul.spelled(library)] = seconds_per_update(gan, batch_size, device, seconds)
     return times
-
-
-def multiply(operands: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
-    for left, right, out in operands:
-        torch.mm(left, right, out=out)
 
 
 def main() -> None:

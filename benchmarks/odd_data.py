@@ -3,7 +3,6 @@
 All are made of MNIST's training images, always the same.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from datamodule import MNISTDataModule
-from first_gan import files
 
 COUNTS: dict[str, Sequence[int]] = {  # images of each digit
     "ones": [78, 6300, *[78] * 8],  # 90 % of them
@@ -45,19 +43,15 @@ def made(name: str, images: np.ndarray, labels: np.ndarray, to: Path) -> list[st
         to: Folder of such datasets.
     """
     rows = np.concatenate([np.flatnonzero(labels == digit)[:count] for digit, count in enumerate(COUNTS[name])])
-    if name in FOLDERS:
-        folder = to / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for row in rows:
-            if not (path := folder / f"{row:05}.png").exists():
-                content = io.BytesIO()
-                Image.fromarray(images[row]).save(content, "png")
-                files.write(path, content.getvalue())
-        return ["--data.dataset=folder", f"--data.data_dir={folder}"]
-    to.mkdir(parents=True, exist_ok=True)
-    path = to / f"{name}.npz"
+    path = to / name if name in FOLDERS else to / f"{name}.npz"
     if not path.exists():
-        content = io.BytesIO()
-        np.savez_compressed(content, images=images[rows], labels=labels[rows])
-        files.write(path, content.getvalue())
-    return ["--data.dataset=npz", f"--data.data_dir={path}"]
+        new = path.with_name(f".{path.name}")  # takes its place when it is whole
+        if name in FOLDERS:
+            new.mkdir(parents=True, exist_ok=True)
+            for row in rows:
+                Image.fromarray(images[row]).save(new / f"{row:05}.png")
+        else:
+            to.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(new, images=images[rows], labels=labels[rows])
+        new.rename(path)
+    return [f"--data.dataset={'folder' if name in FOLDERS else 'npz'}", f"--data.data_dir={path}"]

@@ -20,16 +20,6 @@ from first_gan.run.folder import git_revision
 from first_gan.study.records import Records, table
 
 DATA, PAGE, LOCK = (runs.ROOT / name for name in ("docs/records.yaml", "docs/records.md", "requirements.lock"))
-TOP = """# Records
-
-What was measured, each time it was: rows are added, and none is changed. The file behind it is [records.yaml](records.yaml). A record is measured again by
-the command above its table, which prints the new row beside the one that stands; `make records ARGS="quality --add"` appends it.
-
-- **p** is against the record that stood, two-sided: of FCDs by a t-test paired over the seeds that both have, of times by Welch's, against the same hardware alone.
-- **verdict**: `a record` and `worse` at p below .05, else `the same`; `not tested` where the values behind the record before were not kept.
-- **lock** is the beginning of the SHA-256 of requirements.lock.
-
-What was tried and did not help is in [log.md](log.md)."""
 
 
 def bench(argv: Sequence[str]) -> int:
@@ -46,7 +36,7 @@ def bench(argv: Sequence[str]) -> int:
             f"--add: commit first: a record names the revision that it was measured at, and this is {revision}"
         )
     if options.name is None:
-        files.write(PAGE, records.page(TOP).encode())
+        files.write(PAGE, records.page().encode())
         return 0
     claim = records.claims[options.name]
     out = runs.RESULTS / "records" / revision / options.name
@@ -65,7 +55,7 @@ def bench(argv: Sequence[str]) -> int:
     before = records.before(options.name, row.hardware)
     print(f"\n{table([each.cells() for each in (before, row) if each is not None])}\n\n{claim.title}: {row.verdict}")
     if options.add:
-        files.write(PAGE, records.add(row).page(TOP).encode())
+        files.write(PAGE, records.add(row).page().encode())
         print(f"appended to {DATA}, and to {PAGE}")
     return 0
 

@@ -128,7 +128,7 @@ class RunError(RunFailed):
 def loop(module: str, job: Job) -> Run:
     """Runs a timed loop of this package."""
     start = time.time()
-    out, peak = process([sys.executable, "-m", f"benchmarks.{module}", *job.arguments()])
+    out, peak = process([sys.executable, "-m", f"benchmarks.{module}", job.argument()])
     report = json.loads(out.splitlines()[-1])
     counts = report["updates"], report["images"], report["seconds"], report["epoch_seconds"]
     return Run(*counts, report["first_update"] - start, peak)

@@ -71,7 +71,7 @@ def alternate(job: Job, rounds: int) -> tuple[Rounds, Limits]:
                 done[name].append(runs.train(job, *OPTIONS[name]) if name in OPTIONS else runs.loop(name, job))
                 continue
             runs.equal_work({name: of[-1] for name, of in done.items()})
-            out, _ = runs.process([sys.executable, "-m", "benchmarks.limit", *job.arguments()])
+            out, _ = runs.process([sys.executable, "-m", "benchmarks.limit", job.argument()])
             for library, seconds in json.loads(out).items():
                 limits.setdefault(library, []).append(seconds)
     return done, {library: statistics.median(each) for library, each in limits.items()}

@@ -1,10 +1,9 @@
 """How long configs/best.yaml takes to the FCD that the lesson's script ends with: `python -m benchmarks.time_to_quality`.
 
-For each seed in turn, an epoch of the lesson's loop is timed, from which 50 are computed, then `train.py` with the recipe in each precision.
-The lesson's FCD after its 50 epochs is measured by `python -m benchmarks.quality --epochs 50`, or named by --target.
+For each seed in turn, an epoch of the lesson's loop is timed, from which 50 are computed, then `train.py` with the recipe in each
+precision.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from first_gan.run.folder import LAST, LOGS
 from first_gan.study.statistics import interval
 
 HEADER = ("precision", "seconds", "times faster than the lesson's 50 epochs", "FCD")
-MEASURED = runs.RESULTS / f"quality/{LESSON_EPOCHS}_epochs_of_60000.json"
+LESSON_FCD = 79.1  # on the test set after 50 epochs, mean over five seeds: docs/records.md
 
 
 @dataclass(frozen=True)
@@ -53,17 +52,9 @@ def bench(argv: Sequence[str]) -> int:
         epochs=(3, "of the recipe"),
         seeds=(5, "runs of each precision, with seeds from 0"),
     )
-    parser.add_argument("--target", type=float, help=f"FCD to reach; by default the lesson's, from {MEASURED}")
+    parser.add_argument("--target", type=float, default=LESSON_FCD, help="FCD to reach; by default the lesson's")
     parser.add_argument("--precisions", nargs="+", default=["32-true", "bf16-mixed"])
     options = parser.read(argv)
-    try:
-        if options.target is None:
-            kept = json.loads(MEASURED.read_text(encoding="utf-8"))["lesson"]
-            options.target = statistics.mean(scores["fcd"] for scores in kept)
-    except OSError:
-        parser.error(f"{MEASURED} is not there: name the --target, or measure it by benchmarks.quality first")
-    except (ValueError, KeyError, TypeError):
-        parser.error(f"{MEASURED} is broken: remove it and run benchmarks.quality again, or name the --target")
     done: dict[str, list[Reached]] = {precision: [] for precision in options.precisions}
     with runs.unpacked(options.data_dir) as data_dir:
         for seed in range(options.seeds):

@@ -1,6 +1,5 @@
 """What the timed loops share: their command line, the lesson's networks and data, and how they report."""
 
-import argparse
 import json
 import sys
 import time
@@ -33,13 +32,10 @@ class Job:
 
     @classmethod
     def from_command_line(cls) -> "Job":
-        parser = argparse.ArgumentParser()
-        for name, kind in (("data_dir", str), ("batch_size", int), ("epochs", int), ("rows", int), ("device", str)):
-            parser.add_argument(f"--{name}", type=kind, required=True)
-        return cls(**vars(parser.parse_args()))
+        return cls(**json.loads(sys.argv[1]))
 
-    def arguments(self) -> list[str]:
-        return [part for name, value in asdict(self).items() for part in (f"--{name}", str(value))]
+    def argument(self) -> str:
+        return json.dumps(asdict(self))
 
 
 @dataclass

@@ -156,7 +156,7 @@ def test_means_have_students_interval() -> None:
         (quality.bench, ["--seeds", "0"]),
         (quality.bench, ["--configs", "nonsense"]),
         (quality.bench, ["--out", "/dev/null/out"]),
-        (time_to_quality.bench, []),  # no target, and none was measured
+        (time_to_quality.bench, ["--target", "x"]),
     ],
 )
 def test_bad_input(bench: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

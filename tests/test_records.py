@@ -16,7 +16,7 @@ import scipy.stats
 import yaml
 
 from benchmarks import quality, records, runs, speed, time_to_quality
-from benchmarks.records import DATA, PAGE, TOP
+from benchmarks.records import DATA, PAGE
 from first_gan.study.records import FIRST, RECORD, SAME, UNTESTED, WORSE, Records, Row, judged
 from first_gan.study.statistics import paired_p, welch_p
 
@@ -26,7 +26,7 @@ WHERE = {"measured": "2027-01-01", "revision": "abc1234", "lock": "0" * 12, "har
 
 
 def test_the_page_is_what_the_file_holds_and_old_rows_are_as_they_were() -> None:
-    assert PAGE.read_text(encoding="utf-8") == Records.read(DATA).page(TOP), "python -m benchmarks.records writes it"
+    assert PAGE.read_text(encoding="utf-8") == Records.read(DATA).page(), "python -m benchmarks.records writes it"
     rows = yaml.safe_load(DATA.read_text(encoding="utf-8"))["rows"][:12]
     assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == FIRST_ROWS
     assert [row.measured for row in ROWS] == sorted(row.measured for row in ROWS)
@@ -137,7 +137,7 @@ def test_a_record_is_measured_again_and_appended_only_when_told(
     added = Records.read(kept).rows[len(ROWS) :]
     assert [(row.claim, row.verdict, row.values) for row in added] == [("quality", RECORD, fcds)]
     assert added[0].lock == hashlib.sha256(records.LOCK.read_bytes()).hexdigest()[:12]
-    assert records.PAGE.read_text(encoding="utf-8") == Records.read(kept).page(TOP)
+    assert records.PAGE.read_text(encoding="utf-8") == Records.read(kept).page()
     assert records.bench(["quality"]) == 0  # against the new one
     assert capsys.readouterr().out.endswith(": the same\n")
     monkeypatch.setattr(records, "git_revision", lambda: "abc1234-dirty")

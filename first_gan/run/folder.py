@@ -228,12 +228,17 @@ def lock(folder: Path, held: ExitStack) -> None:
 
 def write_rows(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Writes metrics.csv, in one rename."""
+    files.write(folder / METRICS, rows_as_text(rows).encode())
+
+
+def rows_as_text(rows: Sequence[Mapping[str, float | str]]) -> str:
+    """Rows as metrics.csv holds them; what is absent from one is an empty cell."""
     fields = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    files.write(folder / METRICS, text.getvalue().encode())
+    return text.getvalue()
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
 """Records: what was measured of a claim, each time it was; a file that only grows, and the page made of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -93,19 +93,21 @@ class Records:
 
     Args:
         path: Of the file, YAML.
+        top: What its page begins with.
         claims: By name.
         rows: In the order in which they were measured.
     """
 
     path: Path
+    top: str
     claims: Mapping[str, Claim]
-    rows: Sequence[Row] = field(default_factory=list)
+    rows: Sequence[Row]
 
     @classmethod
     def read(cls, path: Path) -> "Records":
         kept = yaml.safe_load(files.text(path))
         claims = {name: Claim(**claim) for name, claim in kept["claims"].items()}
-        return cls(path, claims, [Row(**row) for row in kept["rows"]])
+        return cls(path, kept["top"].strip(), claims, [Row(**row) for row in kept["rows"]])
 
     def before(self, claim: str, hardware: str) -> Row | None:
         """The record that stands: the last row that is one; of those whose values were kept, if any were."""
@@ -135,15 +137,11 @@ class Records:
         """Appends a row to the file; what is in it stays as it is, byte by byte."""
         text = yaml.safe_dump([asdict(row)], sort_keys=False, allow_unicode=True, width=1000)
         files.write(self.path, (files.text(self.path) + text).encode())
-        return Records(self.path, self.claims, [*self.rows, row])
+        return replace(self, rows=[*self.rows, row])
 
-    def page(self, top: str) -> str:
-        """As Markdown: a table for each claim.
-
-        Args:
-            top: What stands before them.
-        """
-        parts = [top]
+    def page(self) -> str:
+        """As Markdown: a table for each claim."""
+        parts = [self.top]
         for name, claim in self.claims.items():
             rows = [row.cells() for row in self.rows if row.claim == name]
             parts.append(f"## {claim.title}\n\n`make records ARGS={name}`\n\n{table(rows)}")
