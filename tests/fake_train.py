@@ -55,7 +55,8 @@ def main() -> int:
                 if fresh:
                     writer.writeheader()
                 writer.writerow(row)
-            last.write_text(str(epoch + 1), encoding="utf-8")
+            (written := last.with_name("written")).write_text(str(epoch + 1), encoding="utf-8")
+            written.replace(last)  # which is never seen half written
             if lr == 7:
                 print("train.py: diverged")
                 return 1

@@ -148,7 +148,7 @@ def test_keys_alone_get_everywhere(chrome: Chrome, trained_run: Path) -> None:
     assert pixels(chrome, "#plot-4 canvas") != before
     term = element(chrome, "#curves dfn")
     chrome.execute_script("arguments[0].focus()", term)
-    assert "lower is better" in term.find_element(By.TAG_NAME, "span").text
+    assert "that a real image is real" in term.find_element(By.TAG_NAME, "span").text
 
 
 def test_commands_are_copied_by_the_way_that_is_open(chrome: Chrome, trained_run: Path) -> None:

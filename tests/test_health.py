@@ -130,8 +130,7 @@ def test_a_loss_that_is_no_number_gets_the_same_ending(run: Run, small: list[str
     assert code == 1
     assert "diverged in epoch 1, update" in err
     assert "Verdict: diverging (confidence high)" in out
-    assert "--model.lr_g 2e-4" in out
-    assert "--model.lr_d 2e-4" in out
+    assert "--model.lr 2e-4" in out
     assert "TensorBoard  " in out
     assert events(FOLDER).Scalars("verdict/convergence")[-1].value == -1
     assert summary()["verdict"] == "diverging"

@@ -130,6 +130,9 @@ class Diagnosis:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self) -> Markup:
         """As a notebook shows it."""
         color = UNSURE if self.verdict == TOO_EARLY else GOOD if self.verdict in HEALTHY else BAD
         since = f" since epoch {self.since}" if self.since else ""

@@ -152,7 +152,7 @@ class Doctor:
         ]
         count = f"{len(faults) or 'no'} fault{'s' * (len(faults) != 1)} in the loop's code"
         head = badge(count, BAD if faults else GOOD) + f", after {self.updates:,} updates"
-        verdict = Markup("<p>No epoch has ended yet.</p>") if self.diagnosis is None else self.diagnosis._repr_html_()
+        verdict = Markup("<p>No epoch has ended yet.</p>") if self.diagnosis is None else self.diagnosis.html()
         return Markup("<p>{}</p>{}").format(head, listed(faults)) + verdict
 
     def _stepped(self, name: str, step: Step) -> None:
