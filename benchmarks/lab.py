@@ -1,6 +1,6 @@
 """The runs of docs/lab.md and their pictures there: `python -m benchmarks.lab`, a quarter of an hour on 2 quiet cores.
 
-Each command of the page that names its run is run, unless lightning_logs/ has a run of that name; its last samples become docs/lab_NAME.png, and
+Each command of the page that names its run is run, unless lightning_logs/ has a run of that name that ended; its last samples become docs/lab_NAME.png, and
 a table says what came of it. What `generate.py` draws there as NAME.png becomes docs/lab_NAME.png, too.
 """
 
@@ -20,7 +20,8 @@ from first_gan.report.pictures import open_picture
 from first_gan.report.run import Run
 from first_gan.run import cli
 from first_gan.run.cli import RunFailed
-from first_gan.run.folder import LOGS, SUMMARY
+from first_gan.run.folder import LOGS
+from first_gan.study.processes import has_ended
 
 PAGE = ROOT / "docs/lab.md"
 TRAINING = re.compile(r"^python train\.py (.*--name (\S+).*)$", re.MULTILINE)
@@ -40,8 +41,9 @@ def bench(argv: Sequence[str]) -> int:
     rows, page = [], PAGE.read_text(encoding="utf-8")
     for typed, name in TRAINING.findall(page):
         folder = Path(LOGS, name)
-        if not (folder / SUMMARY).is_file():
-            runs.process([sys.executable, str(ROOT / "train.py"), *shlex.split(typed), *data])
+        if not has_ended(folder):
+            own = [] if not folder.is_dir() else ["--ckpt_path=auto"]  # it was cut off
+            runs.process([sys.executable, str(ROOT / "train.py"), *shlex.split(typed), *data, *own])
         run = Run.read(folder)
         (options.out / f"lab_{name}.png").write_bytes(small(run.frames[max(run.frames)]))
         also = ", ".join(finding.verdict for finding in run.diagnosis.others)

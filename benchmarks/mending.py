@@ -96,6 +96,8 @@ def typed(found: Diagnosis, pieces: int) -> list[str]:
 
 def report(cases: Sequence[Case]) -> str:
     """A table by verdict, the share, and the runs that were not mended."""
+    if not cases:
+        return "no sick runs"
     rows = []
     for verdict in VERDICTS:
         of_verdict = [case for case in cases if case.found.verdict == verdict]

@@ -32,8 +32,11 @@ def test_the_lab_trains_its_pages_runs_once_and_draws_them(
     monkeypatch.setattr(lab, "PAGE", page)
     for _ in range(2):
         assert lab.bench(["--out", str(tmp_path / "out")]) == 0
+    assert Path("lightning_logs/one/report/record.json").rename("kept")
+    assert lab.bench(["--out", str(tmp_path / "out")]) == 0
     trained = [command[2:] for command in commands if command[1].endswith("train.py")]
-    assert trained == [["--name", "one", "--model.lr", "1e-3"]]  # the second time it was there
+    words = ["--name", "one", "--model.lr", "1e-3"]
+    assert trained == [words, [*words, "--ckpt_path=auto"]]  # the second time it was there, the third it had not ended
     assert commands[-1][2:] == ["one", "--num", "9", "--out", "nine.png", "--overwrite"]
     with Image.open(tmp_path / "out/lab_nine.png") as nine:
         assert np.asarray(nine.convert("L")).mean() == pytest.approx(204)  # the nearest of 16 grays

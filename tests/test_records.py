@@ -120,7 +120,7 @@ def test_a_record_is_measured_again_and_appended_only_when_told(
         out.mkdir(parents=True, exist_ok=True)
         figures = {"best": [{"fcd": value, "recall": 0.0} for value in fcds.values()]}
         (out / "best_50_epochs_of_60000.json").write_text(json.dumps(figures), encoding="utf-8")
-        return SimpleNamespace(returncode=0)
+        return SimpleNamespace(returncode=1)  # a target was missed, and the figures are there all the same
 
     monkeypatch.setattr(subprocess, "run", measured)
     before = kept.read_bytes()
@@ -143,6 +143,9 @@ def test_a_record_is_measured_again_and_appended_only_when_told(
     monkeypatch.setattr(records, "git_revision", lambda: "abc1234-dirty")
     with pytest.raises(records.UserError, match="commit first"):
         records.bench(["quality", "--add"])
+    assert records.bench(["quality"]) == 0
+    assert re.search(r"/abc1234-dirty/quality/[\d_-]+$", commands[-1][-1])  # beside what other changes measured
+    monkeypatch.setattr(records, "git_revision", lambda: "abc1234")  # where figures lie already
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
     with pytest.raises(records.RunFailed, match=r"benchmarks\.quality .* failed"):
         records.bench(["quality"])
