@@ -35,7 +35,8 @@ from first_gan.report import film
 from first_gan.run.checkpoints import data_options, images_of, load_checkpoint, load_gan
 from first_gan.run.cli import RunFailed, Steps, UserError, expand
 from first_gan.run.finding import run_called
-from first_gan.run.folder import ROOT, RunFolderError, python_command
+from first_gan.run.folder import ROOT, RunFolderError
+from first_gan.run.shell import python_command
 from first_gan.sampling import Trained
 from first_gan.scores.judge import SHIPPED, Judge, JudgeError, judge_of, shipped
 

@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 from first_gan.run import cli
 from first_gan.run.cli import UserError, expand
-from first_gan.run.folder import NAME, ROOT, python_command
+from first_gan.run.folder import NAME, ROOT
 from first_gan.run.names import flat
+from first_gan.run.shell import python_command
 
 PACKAGES = ("optuna", "scipy", "sqlalchemy")  # requirements-study.txt; the last is Optuna's own
 STUDIES = "studies"

@@ -49,7 +49,7 @@ from first_gan.callbacks.slowdown import Slowdown
 from first_gan.data import FOLDERS, DataError
 from first_gan.data.sources import OWN, cache_folder
 from first_gan.diagnosis.history import FCD
-from first_gan.run import checkpoints, cli, hush, matmul, starting
+from first_gan.run import checkpoints, cli, hush, matmul, shell, starting
 from first_gan.run import folder as run_folder
 from first_gan.run.cli import RunFailed, UserError, expand
 from first_gan.run.folder import RunFolderError
@@ -304,7 +304,7 @@ def fit(
     if health.stopped:
         if not trainer.is_global_zero:
             return cli.FAILED
-        go_on = f"{how_to_resume(folder)} --health.stop_on {run_folder.quoted('[]')}"
+        go_on = f"{how_to_resume(folder)} --health.stop_on {shell.quoted('[]')}"
         raise RunFailed(f"stopped on {health.stopped!r}, as --health.stop_on wants.\n{go_on}")
     return 0
 

@@ -10,7 +10,7 @@ import pytest
 
 import train
 from first_gan.diagnosis.advice import typed
-from first_gan.run.folder import command, python, python_command, quoted
+from first_gan.run.shell import command, python, python_command, quoted
 
 ROOT = Path(train.__file__).parent
 

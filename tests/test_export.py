@@ -11,7 +11,7 @@ import torch
 import generate
 from first_gan.drawing import export as exporting
 from first_gan.drawing.latent import latent_vectors
-from first_gan.run import checkpoints
+from first_gan.run import checkpoints, shell
 from first_gan.run import folder as run_folder
 from first_gan.run.folder import LAST
 from gan_module import HERE
@@ -77,7 +77,7 @@ def test_missing_onnx_packages_are_one_line(
     assert generate.main([checkpoint, "--export", "g.onnx"]) == 2
     err = capsys.readouterr().err
     assert "--export g.onnx needs no_such_package: " in err
-    assert f"-m pip install -r {run_folder.quoted(str(run_folder.ROOT / 'requirements-onnx.txt'))}" in err
+    assert f"-m pip install -r {shell.quoted(str(run_folder.ROOT / 'requirements-onnx.txt'))}" in err
     assert len(err.splitlines()) == 1
     assert set(re.findall(r"^\w+", (Path(generate.__file__).parent / "requirements-onnx.txt").read_text(encoding="utf-8"), re.MULTILINE)) == {
         "onnx",

@@ -11,6 +11,7 @@ from first_gan.callbacks import board, others
 from first_gan.callbacks.quality import QualityMonitor
 from first_gan.diagnosis.history import FCD
 from first_gan.run import folder as run_folder
+from first_gan.run import shell
 from tests.other_loggers import MLFlow, StandIn, Wandb, stand_ins  # noqa: F401 - a fixture
 from tests.test_boards import compared
 from tests.test_health import SCORES
@@ -76,7 +77,7 @@ def test_an_unknown_logger_and_a_missing_package_leave_nothing_behind(
     assert (code, err.count("\n")) == (2, 1)
     file = run_folder.ROOT / "requirements-loggers.txt"
     assert "--logger wandb and mlflow needs wandb, alembic: " in err
-    assert f"-m pip install -r {run_folder.quoted(str(file))}" in err
+    assert f"-m pip install -r {shell.quoted(str(file))}" in err
     assert set(re.findall(r"^\w+", file.read_text(encoding="utf-8"), re.MULTILINE)) == {"wandb", "mlflow"}
     assert not Path("lightning_logs").exists()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

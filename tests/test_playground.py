@@ -140,29 +140,9 @@ def test_the_judge_of_the_page_is_the_judge_and_a_frame_is_quick(
     assert quickest_frame(chrome) < 8  # milliseconds; about 1 on a quiet machine
 
 
-@needs_browser
-def test_a_frame_of_convolutions_is_quick(chrome: Chrome, tmp_path: Path) -> None:
-    gan = gan_of(dcgan.Generator(width=32), dcgan.Discriminator(width=32), 100, (1, 28, 28))  # of configs/dcgan.yaml
-    html, _ = playground.page("dcgan", gan, gan.generator)
-    (tmp_path / "dcgan.html").write_text(html, encoding="utf-8")
-    show(chrome, tmp_path / "dcgan.html", DESKTOP)
-    assert quickest_frame(chrome) < 12  # milliseconds; about 3 on a quiet machine
-
-
 def quickest_frame(chrome: Chrome) -> float:
     script = "const start = performance.now(); forward(D, generated(newLatent())); return performance.now() - start"
     return min(chrome.execute_script(script) for _ in range(30))
-
-
-@needs_browser
-@pytest.mark.parametrize("count", [6, 7])
-def test_numbers_of_twelve_bits_are_read_as_they_were_written(
-    count: int, chrome: Chrome, played: dict[str, tuple[Any, Path]]
-) -> None:
-    written = torch.tensor([-2047, 2047, -1, 0, 1, 1029, -1030])[:count]
-    show(chrome, played["conv"][1], DESKTOP)
-    stored = b64encode(bytes(playground._twelve_bits(written).tolist())).decode()
-    assert chrome.execute_script("return [...numbers(arguments[0], 'int12')]", stored) == written.tolist()
 
 
 def text(chrome: Chrome, selector: str) -> str:

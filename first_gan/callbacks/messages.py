@@ -14,7 +14,8 @@ from first_gan.callbacks.report import ENDED_EARLY
 from first_gan.callbacks.terminal import say
 from first_gan.diagnosis.history import digits
 from first_gan.diagnosis.verdicts import IMPROVING, TOO_EARLY, Diagnosis
-from first_gan.run.folder import BEST, LAST, PLAYGROUND, REPORT, command, python_command, relative
+from first_gan.run.folder import BEST, LAST, PLAYGROUND, REPORT
+from first_gan.run.shell import command, python_command, relative
 
 LESSON_EPOCHS = 50
 

@@ -17,7 +17,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from first_gan import files
 from first_gan.callbacks import board
-from first_gan.run.folder import ROOT, python_command, relative
+from first_gan.run.folder import ROOT
+from first_gan.run.shell import python_command, relative
 
 PROJECT = "first-gan"  # W&B's project and MLflow's experiment, unless the environment names another
 IDS = "loggers.json"  # in the run folder: under which id each logger knows the run

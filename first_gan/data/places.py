@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from first_gan.data import FOLDERS, PICTURES, TORCHVISION, DataError, raw_folder
-from first_gan.run.folder import quoted
+from first_gan.run.shell import quoted
 
 IDX = re.compile(r"(train|t10k|test)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?")
 EMNIST = re.compile(r"emnist-\w+-(train|test)-(images|labels)[-.].*")

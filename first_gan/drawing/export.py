@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from first_gan import files
-from first_gan.run.folder import relative
+from first_gan.run.shell import relative
 
 OPSET = 18
 TOLERANCE = 1e-5  # of pixels in [-1, 1]

@@ -13,7 +13,7 @@ from first_gan import files
 from first_gan.drawing.latent import draw
 from first_gan.drawing.pictures import enlarged, grid, picture, png, to_pixels
 from first_gan.run.cli import Steps
-from first_gan.run.folder import relative
+from first_gan.run.shell import relative
 
 
 def draw_pixels(network: nn.Module, z: Tensor, batch_size: int, steps: Steps) -> Tensor:

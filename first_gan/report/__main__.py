@@ -13,7 +13,8 @@ from first_gan.report.run import Run
 from first_gan.run import browser, cli
 from first_gan.run.cli import Parser, Steps, UserError, expand
 from first_gan.run.finding import folder_called
-from first_gan.run.folder import LOGS, REPORT, RunFolderError, relative
+from first_gan.run.folder import LOGS, REPORT, RunFolderError
+from first_gan.run.shell import relative
 
 
 def main(argv: Sequence[str] | None = None) -> int:

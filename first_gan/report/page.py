@@ -21,7 +21,8 @@ from first_gan.report.marks import classes, faults_of_sections, marks
 from first_gan.report.questions import questions
 from first_gan.report.run import Run
 from first_gan.report.words import explained, title
-from first_gan.run.folder import LAST, PLAYGROUND, SIGNATURE, below, command
+from first_gan.run.folder import LAST, PLAYGROUND, SIGNATURE
+from first_gan.run.shell import below, command
 
 HERE = Path(__file__).parent
 PLACE = re.compile(

@@ -4,7 +4,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from first_gan.run.folder import relative
+from first_gan.run.shell import relative
 
 
 def show(page: Path) -> None:

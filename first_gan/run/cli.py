@@ -16,10 +16,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from first_gan.run import config_files
-from first_gan.run.folder import quoted
 from first_gan.run.help import Help
 from first_gan.run.hints import unknown_option
 from first_gan.run.output import safe_output
+from first_gan.run.shell import quoted
 from first_gan.run.stopping import STOP, Interrupted
 
 BAD_INPUT, FAILED = 2, 1

@@ -15,7 +15,7 @@ from first_gan.callbacks.terminal import say
 from first_gan.diagnosis.history import digits
 from first_gan.report.page import write
 from first_gan.run.cli import UserError
-from first_gan.run.folder import relative
+from first_gan.run.shell import relative
 from first_gan.study.importance import importance
 from first_gan.study.page import said, study_page
 from first_gan.study.processes import COUNT
