@@ -64,6 +64,23 @@ def test_a_grid_is_trained_and_said_and_goes_on_with_what_is_there(call: Study) 
     assert (FOLDER / "study.html").read_bytes() == before
 
 
+def test_a_varied_config_that_was_changed_begins_no_trial_under_its_old_name(call: Study, tmp_path: Path) -> None:
+    """Comments and layout aside; and other configs may be added."""
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    for path, lr in ((one, 0.01), (two, 0.05)):
+        path.write_text(f"model:\n  lr: {lr}\n", encoding="utf-8")
+    study_of = ["--max_epochs=3", "--name", "configs", "--vary"]
+    assert call(*study_of, f"config=[{one}]")[0] == 0
+    one.write_text("# the same\nmodel: {lr: 0.01}\n", encoding="utf-8")
+    assert call(*study_of, f"config=[{one}, {two}]", "--seeds", "2")[0] == 0
+    assert len(began(Path("studies/configs"))) == 4
+    two.write_text("model:\n  lr: 0.06\n", encoding="utf-8")
+    code, out, err = call(*study_of, f"config=[{one}, {two}]", "--seeds", "3")
+    assert (code, out) == (2, "")
+    assert f"{two} was changed since studies/configs trained by it\n" in err
+    assert len(began(Path("studies/configs"))) == 4
+
+
 def test_a_trial_that_fails_ends_nothing_and_says_why(call: Study, tmp_path: Path) -> None:
     code, out, _ = call("--max_epochs=3", "--vary", "model.lr=[9, 8, 0.01]")
     assert code == 0

@@ -25,7 +25,7 @@ from first_gan.study.trials import SLOT, Trials, Worker, opened, place, readable
 from first_gan.study.worker import Job, work
 
 PAGE, JSON, CSV, LOCK = "study.html", "study.json", "study.csv", ".lock"
-BASE, SPACE = "base", "space"  # what Optuna keeps of a study
+BASE, SPACE, FILES = "base", "space", "files"  # what Optuna keeps of a study
 
 
 def results_of(study: Study) -> Results:
@@ -111,12 +111,13 @@ def check_same(study: Study, folder: Path, space: Space, base: Mapping[str, Any]
     """Makes sure that a study that is there tries the same options of the same base; a new one is told its own.
 
     Raises:
-        UserError: It does not.
+        UserError: It does not, or a config that it varies was changed since.
     """
     before = study.user_attrs
     if BASE not in before or SPACE not in before:
         study.set_user_attr(BASE, dict(base))
         study.set_user_attr(SPACE, space.described())
+        study.set_user_attr(FILES, space.files())
         return
     another = f"type it alike to go on with {folder.name}, or begin another study by --name"
     if before[SPACE] != space.described():
@@ -132,6 +133,13 @@ def check_same(study: Study, folder: Path, space: Space, base: Mapping[str, Any]
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise UserError(f"{relative(folder)} is of other options: {'; '.join(changed[:3])}{more}\n{another}")
+    known, files_now = before.get(FILES, {}), space.files()
+    if edited := [path for path, contents in files_now.items() if known.get(path, contents) != contents]:
+        raise UserError(
+            f"{edited[0]} was changed since {relative(folder)} trained by it\n"
+            "save the change under another name, or begin another study by --name"
+        )
+    study.set_user_attr(FILES, {**files_now, **known})
 
 
 def _tried(space: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -97,6 +98,13 @@ class Space:
     def described(self) -> dict[str, Any]:
         """What must be alike in each process of a study: a grid's options, a search's ranges."""
         return {"varied": list(self.varied), "sampled": {name: str(each) for name, each in self.sampled.items()}}
+
+    def files(self) -> dict[str, str]:
+        """The configs that are varied, by what they say, as a hash: comments and layout aside."""
+        drawn = self.sampled["config"].bounds if "config" in self.sampled else ()
+        paths = [*self.varied.get("config", ()), *drawn]
+        said = {path: load(Path(path).expanduser().read_text(encoding="utf-8")) for path in paths}
+        return {path: hashlib.sha256(json.dumps(each, default=str).encode()).hexdigest() for path, each in said.items()}
 
     def settings(self) -> list[Setting]:
         """Of a grid; one without options where seeds alone are tried."""
