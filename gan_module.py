@@ -7,6 +7,7 @@ section 3 for the generator. Try it: `python train.py --max_epochs 5`
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class GAN(Sampling, LightningModule):
         lr: Adam's learning rate for both networks; above 0.
         lr_g: Learning rate of G in place of lr; 0 freezes G.
         lr_d: Learning rate of D in place of lr; 0 freezes D.
+        lr_decay: Last part of the training in which both rates fall to 0, in a straight line; from 0 (off) to 1.
         betas: Adam's decay rates of the running mean and variance of the gradient; each in [0, 1).
         d_steps: D steps before each G step, on the update's real images and fresh fakes; at least 1.
         r1: Weight of R1, a penalty on D's gradient at real images (Mescheder et al. 2018); at least 0.
@@ -61,6 +63,7 @@ class GAN(Sampling, LightningModule):
         lr: float = 2e-4,
         lr_g: float | None = None,
         lr_d: float | None = None,
+        lr_decay: float = 0.0,
         betas: tuple[float, float] = (0.5, 0.999),
         d_steps: int = 1,
         r1: float = 0.0,
@@ -71,7 +74,7 @@ class GAN(Sampling, LightningModule):
         options = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__()
         ranges = {"at_least_1": ["latent_dim", "d_steps", "steps_per_execution"], "at_least_0": ["lr_g", "lr_d", "r1"]}
-        check("model", options, **ranges, above_0=["lr"], in_0_1=["betas", "ema_decay"])
+        check("model", options, **ranges, above_0=["lr"], in_0_1=["betas", "ema_decay"], from_0_to_1=["lr_decay"])
         options |= {"generator": described(generator), "discriminator": described(discriminator)}
         options["seed"] = torch.initial_seed() if seed is None else seed
         self.save_hyperparameters(options)
@@ -87,6 +90,13 @@ class GAN(Sampling, LightningModule):
         """Updates done so far: `d_steps` D steps and one G step each (Lightning's `global_step` counts all of them)."""
         return self.global_step // (self.d_steps + 1)
 
+    @property
+    def total_updates(self) -> float:
+        """Updates of the whole training, as far as the Trainer knows its end; infinite where it has none."""
+        epochs, steps = self.trainer.max_epochs, self.trainer.max_steps  # optimizer steps
+        by_epochs = inf if epochs in (None, -1) else epochs * self.trainer.num_training_batches
+        return min(by_epochs, inf if steps == -1 else ceil(steps / (self.d_steps + 1)))
+
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         def adam(network: nn.Module, lr: float | None) -> torch.optim.Optimizer:
             lr = self.hparams["lr"] if lr is None else lr
@@ -98,6 +108,10 @@ class GAN(Sampling, LightningModule):
         """What the updates measure is logged by any Trainer."""
         logged = any(isinstance(callback, MetricsLogger) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
         return [] if logged else [MetricsLogger()]
+
+    def on_train_start(self) -> None:
+        if self.hparams["lr_decay"] and self.total_updates == inf:
+            raise ValueError("model.lr_decay needs an end of the training: max_epochs or max_steps")
 
     def on_train_epoch_start(self) -> None:
         # Noise depends on (seed, epoch, rank) alone, so a resumed run draws what an uninterrupted one would.
@@ -118,7 +132,7 @@ class GAN(Sampling, LightningModule):
         """The real images of `steps_per_execution` minibatches, or of as many as `max_steps` or the epoch leaves."""
         count = self.hparams["steps_per_execution"]
         if self.trainer.max_steps != -1:  # optimizer steps; an update that has begun is finished
-            count = min(count, -(-(self.trainer.max_steps - self.global_step) // (self.d_steps + 1)))
+            count = min(count, ceil(self.trainer.max_steps / (self.d_steps + 1)) - self.updates)
         for batch, _, _ in islice(dataloader_iter, count):
             real = images_of(transferred(batch, self), self.image_shape)
             real = real.to(next(self.generator.parameters()))  # bf16-true's dtype, or 64-true's
@@ -135,6 +149,7 @@ class GAN(Sampling, LightningModule):
             Detached scalars on the device: losses in nats, probabilities, accuracy, gradient L2 norms.
         """
         g_optimizer, d_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        self.lower_rates(g_optimizer, d_optimizer)
         for _ in range(self.d_steps):
             with torch.no_grad():
                 fake = self.generator(self.sample_latent(len(real)))
@@ -161,6 +176,13 @@ class GAN(Sampling, LightningModule):
             "train/d_grad_norm": d_grad_norm,
             "train/g_grad_norm": g_grad_norm,
         }
+
+    def lower_rates(self, *optimizers: LightningOptimizer) -> None:
+        """Within the last `lr_decay` of the training, makes the learning rates as much smaller as less of it is left."""
+        if part := self.hparams["lr_decay"]:
+            left = max(0.0, 1 - self.updates / self.total_updates)
+            for optimizer in optimizers:
+                optimizer.param_groups[0]["lr"] = optimizer.defaults["lr"] * min(1.0, left / part)
 
     def descend(self, loss: Tensor, optimizer: LightningOptimizer) -> Tensor:
         """One step down the gradient of `loss`; returns the L2 norm of the gradient."""

@@ -6,6 +6,7 @@ from math import prod
 from torch import Tensor, nn
 
 from first_gan.data import ImageShape
+from first_gan.layers import Centering, MinibatchDeviation
 
 
 class Generator(nn.Module):
@@ -40,12 +41,28 @@ class Discriminator(nn.Module):
     Args:
         image_shape: Channels, height and width of an image.
         widths: Of the hidden layers, from the image to the logit; at least one, each at least 1.
+        center: Takes the mean of the images seen so far from each image.
+        minibatch_std: So many numbers tell the last layer how much a few images differ; a divisor of the last width, 0 is off.
     """
 
-    def __init__(self, image_shape: ImageShape = (1, 28, 28), widths: Sequence[int] = (512, 256)) -> None:
+    def __init__(
+        self,
+        image_shape: ImageShape = (1, 28, 28),
+        widths: Sequence[int] = (512, 256),
+        center: bool = False,
+        minibatch_std: int = 0,
+    ) -> None:
         super().__init__()
         hidden = hidden_layers("discriminator", prod(image_shape), widths)
-        self.model = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(widths[-1], 1))
+        if minibatch_std < 0 or (minibatch_std and widths[-1] % minibatch_std):
+            raise ValueError(
+                f"model.discriminator.minibatch_std must be 0 or a divisor of the last width, {widths[-1]}, got {minibatch_std}"
+            )
+        centering = [Centering(prod(image_shape))] * center
+        compared = [MinibatchDeviation(minibatch_std)] if minibatch_std else []
+        self.model = nn.Sequential(
+            nn.Flatten(), *centering, *hidden, *compared, nn.Linear(widths[-1] + minibatch_std, 1)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)

@@ -9,6 +9,7 @@ LEGAL: dict[str, Callable[[Any], bool]] = {
     "at least 0": lambda value: 0 <= value < inf,
     "above 0": lambda value: 0 < value < inf,
     "in [0, 1)": lambda value: 0 <= value < 1,
+    "from 0 to 1": lambda value: 0 <= value <= 1,
 }
 
 

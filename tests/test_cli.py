@@ -96,6 +96,10 @@ def refused(run: Run, *argv: str) -> str:
         (["--seed_everything", "-1"], "--seed_everything must be 0 to"),
         (["--precision", "16-mixed"], "use bf16-mixed or 32-true"),
         (["--precision", "bf16-true", "--model.ema_decay", "0.9"], "use bf16-mixed or 32-true"),
+        (
+            ["--model.lr_decay", "0.5", "--max_epochs", "-1"],
+            "needs an end to fall towards: --max_epochs or --max_steps",
+        ),
         (["--precision", "31"], "--precision"),
         (["--strategy", "magic"], "magic"),
         (

@@ -1,6 +1,7 @@
 """The algorithm, against the lesson written out by hand."""
 
 import copy
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -37,14 +38,17 @@ def fit(
 class Textbook:
     """The lesson's update with nn.Sigmoid, nn.BCELoss and two plain Adam optimizers; no Lightning."""
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, d_steps: int, r1: float) -> None:
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, d_steps: int, r1: float, lrs: Sequence[float]
+    ) -> None:
         self.G, self.D = generator, nn.Sequential(discriminator, nn.Sigmoid())
-        self.opt_g = torch.optim.Adam(self.G.parameters(), lr=2e-4, betas=(0.5, 0.999))
-        self.opt_d = torch.optim.Adam(self.D.parameters(), lr=2e-4, betas=(0.5, 0.999))
-        self.loss, self.d_steps, self.r1, self.updates = nn.BCELoss(), d_steps, r1, 0
+        self.opt_g = torch.optim.Adam(self.G.parameters(), lr=lrs[0], betas=(0.5, 0.999))
+        self.opt_d = torch.optim.Adam(self.D.parameters(), lr=lrs[0], betas=(0.5, 0.999))
+        self.loss, self.d_steps, self.r1, self.lrs, self.updates = nn.BCELoss(), d_steps, r1, lrs, 0
 
     def update(self, real: torch.Tensor) -> None:
         n = len(real)
+        self.opt_g.param_groups[0]["lr"] = self.opt_d.param_groups[0]["lr"] = self.lrs[self.updates]
         for _ in range(self.d_steps):
             fake = self.G(torch.randn(n, 100, dtype=torch.float64))
             ones = torch.ones(n, 1, dtype=torch.float64)
@@ -72,13 +76,20 @@ class Remembering(GAN):
         self.drawn_from = self.noise.get_state()
 
 
-@pytest.mark.parametrize(("d_steps", "r1"), [(1, 0.0), (3, 0.0), (1, 0.1)])
-def test_updates_equal_the_lessons(d_steps: int, r1: float) -> None:
-    """And with R1, whose penalty is written out image by image."""
+CONSTANT = (1, 1, 1, 1, 1, 1)  # learning rates of six updates, as multiples
+FALLING = (1, 1, 1, 1, 2 / 3, 1 / 3)  # over their last half
+
+
+@pytest.mark.parametrize(
+    ("d_steps", "r1", "lr_decay", "rates"),
+    [(1, 0.0, 0.0, CONSTANT), (3, 0.0, 0.0, CONSTANT), (1, 0.1, 0.0, CONSTANT), (2, 0.0, 0.5, FALLING)],
+)
+def test_updates_equal_the_lessons(d_steps: int, r1: float, lr_decay: float, rates: Sequence[float]) -> None:
+    """And with R1, whose penalty is written out image by image; and with learning rates that fall."""
     torch.manual_seed(0)
-    gan = Remembering(d_steps=d_steps, r1=r1)
+    gan = Remembering(d_steps=d_steps, r1=r1, lr_decay=lr_decay)
     networks = copy.deepcopy((gan.generator, gan.discriminator))
-    textbook = Textbook(networks[0].double(), networks[1].double(), d_steps, r1)
+    textbook = Textbook(networks[0].double(), networks[1].double(), d_steps, r1, [2e-4 * rate for rate in rates])
     batches = fit(gan, updates=6)
     torch.set_rng_state(gan.drawn_from)
     for batch in batches:
@@ -133,6 +144,7 @@ def test_options_reach_the_networks() -> None:
         ("d_steps", 0),
         ("r1", -0.1),
         ("ema_decay", 1.0),
+        ("lr_decay", 1.1),
         ("steps_per_execution", 0),
     ],
 )
@@ -145,6 +157,35 @@ def test_an_option_out_of_range_is_named(option: str, value: object) -> None:
 def test_widths_out_of_range_are_named(network: type[nn.Module], widths: list[int]) -> None:
     with pytest.raises(ValueError, match=rf"^model\.{network.__name__.lower()}\.widths must be one or more .*got"):
         network(widths=widths)
+
+
+@pytest.mark.parametrize(
+    ("limits", "updates"),
+    [({"max_epochs": 3}, 15), ({"max_epochs": 3, "max_steps": 21}, 7), ({"max_epochs": -1, "max_steps": 20}, 7)],
+)
+def test_rates_fall_to_the_end_of_the_training_whatever_ends_it(limits: dict[str, int], updates: int) -> None:
+    """By D's rate, before each of five updates an epoch, each with two D steps; optimizer steps are what max_steps counts."""
+
+    class Recording(GAN):
+        def update(self, real: torch.Tensor) -> dict[str, torch.Tensor]:
+            measured = super().update(real)
+            rates.append(self.optimizers()[1].param_groups[0]["lr"])  # type: ignore[index]
+            return measured
+
+    rates: list[float] = []
+    gan = Recording(d_steps=2, lr_d=0.1, lr_decay=0.5, steps_per_execution=4)
+    loader = MinibatchLoader(torch.zeros(20, 1, 28, 28, dtype=torch.uint8), torch.zeros(20), 4, EpochOrder(20, seed=3))
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    Trainer(**limits, **quiet, accelerator="cpu", enable_model_summary=False).fit(gan, loader)
+    assert rates == pytest.approx([0.1 * min(1, 2 * (1 - n / updates)) for n in range(updates)])
+
+
+def test_rates_that_should_fall_need_an_end() -> None:
+    gan = GAN(lr_decay=0.5)
+    loader = MinibatchLoader(torch.zeros(4, 1, 28, 28, dtype=torch.uint8), torch.zeros(4), 4, EpochOrder(4, seed=3))
+    trainer = Trainer(max_epochs=-1, accelerator="cpu", logger=False, enable_checkpointing=False)
+    with pytest.raises(ValueError, match=r"model\.lr_decay needs an end of the training"):
+        trainer.fit(gan, loader)
 
 
 def test_frozen_generator_stays_and_discriminator_learns() -> None:

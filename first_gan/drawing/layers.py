@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from first_gan.layers import Centering, RunningMean
 from first_gan.sampling import in_eval_mode
 
 AS_IT_IS = (nn.Flatten, nn.Unflatten, nn.Identity, _DropoutNd)  # layers that change no number in eval mode
 ALIKE = 1e-6  # of what a network and its chain make of the same inputs, computed in float64
 RELU, LINEAR = 0.0, 1.0  # slopes below 0
+CENTERED, MORE = "centered", "more"  # kinds that are folded into the layer that follows
 
 Shape = tuple[int, int, int]  # channels, height, width; of a vector its length, 1, 1
 
@@ -113,6 +115,14 @@ def _append(chain: list[Layer], name: str, layer: nn.Module, before: Shape, afte
     bare = last is not None and last.slope == LINEAR and not last.tanh  # nothing has followed it yet
     if isinstance(layer, AS_IT_IS):
         return
+    if isinstance(layer, RunningMean):  # constants in eval mode, for the linear layer that follows
+        chain.append(Layer(CENTERED if isinstance(layer, Centering) else MORE, before, after, layer.mean, layer.mean))
+        return
+    if last is not None and last.kind in (CENTERED, MORE):
+        if not isinstance(layer, nn.Linear):
+            raise unknown
+        chain[-1] = _with_constants(layer, chain[-1], after)
+        return
     if isinstance(layer, nn.Linear):
         kind, options = "linear", dict[str, Any]()
     elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and _is_plain(layer):
@@ -138,6 +148,14 @@ def _append(chain: list[Layer], name: str, layer: nn.Module, before: Shape, afte
     out = layer.weight.shape[1 if kind == "deconv" else 0]
     bias = layer.weight.new_zeros(out) if layer.bias is None else layer.bias
     chain.append(Layer(kind, before, after, layer.weight, bias, **options))
+
+
+def _with_constants(layer: nn.Linear, constants: Layer, after: Shape) -> Layer:
+    """A linear layer whose inputs are centered, or have constants beside them, as one that takes them as they are."""
+    bias = layer.weight.new_zeros(layer.out_features) if layer.bias is None else layer.bias
+    inputs = layer.in_features if constants.kind == CENTERED else layer.in_features - len(constants.bias)
+    shift = -layer.weight @ constants.bias if constants.kind == CENTERED else layer.weight[:, inputs:] @ constants.bias
+    return Layer("linear", constants.before, after, layer.weight[:, :inputs].contiguous(), bias + shift)
 
 
 def _normalized(layer: Layer, norm: _BatchNorm, shape: Shape) -> Layer:

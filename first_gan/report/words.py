@@ -21,12 +21,14 @@ UNSAID: dict[str, Any] = {
     "model.latent_dim": 100,
     "model.lr_g": None,
     "model.lr_d": None,
+    "model.lr_decay": 0,
     "model.d_steps": 1,
     "model.r1": 0,
     "model.ema_decay": 0,
 }
 UNSAID |= {"model.discriminator": "gan_networks.Discriminator", "model.discriminator.widths": [512, 256]}
-UNSAID |= {"model.generator.batch_norm": False}
+UNSAID |= {"model.generator.batch_norm": False, "model.discriminator.center": False}
+UNSAID |= {"model.discriminator.minibatch_std": 0}
 SPEED = "model.steps_per_execution"  # changes nothing but that
 GLOSSARY = {
     "FCD": "Fréchet classifier distance: how far the generated images as a whole are from real ones, as a classifier sees both. "

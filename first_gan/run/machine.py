@@ -52,6 +52,8 @@ def check_trainer_options(options: Namespace, d_steps: int) -> tuple[dict[str, A
     for name in ("max_epochs", "max_steps"):
         if options[name] == 0:
             raise UserError(f"--{name} must be at least 1, or -1 for no end, got 0")
+    if options.model.lr_decay and options.max_epochs == options.max_steps == -1:
+        raise UserError("--model.lr_decay needs an end to fall towards: --max_epochs or --max_steps")
     if options.strategy not in STRATEGIES:
         raise UserError(f"--strategy {options.strategy} cannot be used here; use auto or ddp")
     if options.max_steps > 0:

@@ -24,7 +24,10 @@ SKIPPED = {
     "quality": {"seed", "judge", "images"},
     "health": {"seed", "real", "held_out", "names", "folder", "options"},
 }
-NESTED = ("model.generator.widths", "model.generator.batch_norm", "model.discriminator.widths")
+NESTED = (
+    *("model.generator.widths", "model.generator.batch_norm"),
+    *("model.discriminator.widths", "model.discriminator.center", "model.discriminator.minibatch_std"),
+)
 
 # By the heading they stand under: what is typed after the option, and what it does.
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
