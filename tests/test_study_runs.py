@@ -45,3 +45,15 @@ def test_runs_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> N
     assert "OMP_NUM_THREADS" not in processes.environment(1)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert processes.environment(3)["OMP_NUM_THREADS"] == "5"
+
+
+def test_one_run_alone_has_all_cores(fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many may run at once, and however many have ended before."""
+    asked = list[int]()
+    own = processes.environment
+    monkeypatch.setattr(processes, "environment", lambda at_once: asked.append(at_once) or own(at_once))
+    wanted = {name: ["--model.lr=0.01", "--max_epochs=2", "--seed_everything=0"] for name in ("one", "two", "three")}
+    processes.train_all({"one": wanted["one"]}, tmp_path, 8)
+    processes.train_all(wanted, tmp_path, 8)
+    processes.train_all(wanted, tmp_path, 8)
+    assert asked == [1, 2, 1]

@@ -175,7 +175,7 @@ def train_all(wanted: Mapping[str, Sequence[str]], root: Path, at_once: int) -> 
     """
     found = {name: RunProcess(name, root) for name in wanted}
     waiting = [each for each in found.values() if not has_ended(each.folder)]
-    failures, own = dict[str, str](), environment(at_once)
+    failures, own = dict[str, str](), environment(min(at_once, len(waiting) or 1))
     console = Console(stderr=True)
     with Progress(BarColumn(20), *COUNT, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("runs", total=len(found), completed=len(found) - len(waiting))
