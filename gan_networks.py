@@ -1,6 +1,6 @@
 """The lesson's generator and discriminator: fully connected layers. Others can be named by `--model.generator` and `--model.discriminator`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 from torch import Tensor, nn
@@ -17,6 +17,10 @@ class Generator(nn.Module):
         image_shape: Channels, height and width of an image.
         widths: Of the hidden layers, from z to the image; at least one, each at least 1.
         batch_norm: Batch normalization in the hidden layers.
+        layer_norm: Layer normalization in them instead, by which no image depends on the others of its batch.
+
+    Raises:
+        ValueError: A width is below 1, or both normalizations are asked for.
     """
 
     def __init__(
@@ -25,10 +29,14 @@ class Generator(nn.Module):
         image_shape: ImageShape = (1, 28, 28),
         widths: Sequence[int] = (256, 512),
         batch_norm: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
+        if batch_norm and layer_norm:
+            raise ValueError("model.generator: of batch_norm and layer_norm one at most can be true")
         self.image_shape = image_shape
-        hidden = hidden_layers("generator", latent_dim, widths, batch_norm)
+        norms = [nn.BatchNorm1d] * batch_norm + [nn.LayerNorm] * layer_norm
+        hidden = hidden_layers("generator", latent_dim, widths, norms)
         self.model = nn.Sequential(*hidden, nn.Linear(widths[-1], prod(image_shape)), nn.Tanh())
 
     def forward(self, z: Tensor) -> Tensor:
@@ -68,10 +76,12 @@ class Discriminator(nn.Module):
         return self.model(images)
 
 
-def hidden_layers(network: str, inputs: int, widths: Sequence[int], batch_norm: bool = False) -> list[nn.Module]:
+def hidden_layers(
+    network: str, inputs: int, widths: Sequence[int], norms: Sequence[Callable[[int], nn.Module]] = ()
+) -> list[nn.Module]:
     if min(widths, default=0) < 1:
         raise ValueError(f"model.{network}.widths must be one or more widths of at least 1, got {list(widths)}")
     layers: list[nn.Module] = []
     for fan_in, width in zip([inputs, *widths], widths, strict=False):
-        layers += [nn.Linear(fan_in, width), *[nn.BatchNorm1d(width)] * batch_norm, nn.LeakyReLU(0.2, inplace=True)]
+        layers += [nn.Linear(fan_in, width), *[norm(width) for norm in norms], nn.LeakyReLU(0.2, inplace=True)]
     return layers

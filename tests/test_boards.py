@@ -85,7 +85,7 @@ def test_runs_are_compared_by_fcd(trained_run: Path) -> None:
     assert {info.name for info in columns.hparam_infos} == set(options)
     assert {info.name for info in columns.hparam_infos[:5]} == set(board.FIRST)  # of which the tab shows five
     assert len(options) < 24
-    assert options["model.generator"] == "gan_networks.Generator(widths=[256, 512], batch_norm=False)"
+    assert options["model.generator"] == "gan_networks.Generator(widths=[256, 512], batch_norm=False, layer_norm=False)"
     assert (options["model.ema_decay"], options["model.lr"], options["model.lr_d"]) == (0.8, 1e-3, 1e-3)
     assert (options["data.train_rows"], options["model.betas"]) == (600, "[0.5, 0.999]")
 

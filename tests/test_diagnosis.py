@@ -261,6 +261,13 @@ def test_advice_is_never_what_is_set_already() -> None:
     assert slow == ["--model.lr_g 2e-4", "--model.lr_d 2e-4"]  # with G alone mended, D was seen to be too weak
 
 
+@pytest.mark.parametrize(("norm", "advised"), [(None, True), ("batch_norm", False), ("layer_norm", False)])
+def test_advice_knows_which_generator_is_normalized(norm: str | None, advised: bool) -> None:
+    options = {"model.r1": 1.0} | ({f"model.generator.{norm}": True} if norm else {})
+    found = [each.option for each in advise(advices.variety, options)]
+    assert ("--model.generator.batch_norm true" in found) == advised
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "first_two"),
     [

@@ -153,6 +153,15 @@ def test_an_option_out_of_range_is_named(option: str, value: object) -> None:
         GAN(**{option: value})
 
 
+def test_layer_normalization_lets_each_image_be_drawn_alone() -> None:
+    generator = Generator(widths=[5, 6], layer_norm=True)
+    assert [layer.normalized_shape for layer in generator.modules() if isinstance(layer, nn.LayerNorm)] == [(5,), (6,)]
+    z = torch.randn(3, 100)
+    torch.testing.assert_close(generator(z)[:1], generator(z[:1]))
+    with pytest.raises(ValueError, match="of batch_norm and layer_norm one at most"):
+        Generator(batch_norm=True, layer_norm=True)
+
+
 @pytest.mark.parametrize(("network", "widths"), [(Generator, []), (Discriminator, [3, 0])])
 def test_widths_out_of_range_are_named(network: type[nn.Module], widths: list[int]) -> None:
     with pytest.raises(ValueError, match=rf"^model\.{network.__name__.lower()}\.widths must be one or more .*got"):

@@ -51,6 +51,9 @@ def gan_of(generator: nn.Module, discriminator: nn.Module, latent: int, shape: t
                 layer.running_var.copy_(random(layer.running_var, 0, 0.5) ** 8)  # most no larger than its epsilon
                 layer.weight.copy_(random(layer.weight, 0.1, 0.5))
                 layer.bias.copy_(random(layer.bias, -1, 1))
+            elif isinstance(layer, nn.LayerNorm):
+                layer.weight.copy_(random(layer.weight, 0.1, 2))
+                layer.bias.copy_(random(layer.bias, -1, 1))
         last = [layer for layer in generator.modules() if isinstance(layer, nn.Linear | nn.ConvTranspose2d)][-1]
         before_tanh: list[Tensor] = []
         hook = last.register_forward_hook(lambda layer, inputs, output: before_tanh.append(output.clone()))
@@ -72,6 +75,11 @@ def made(name: str) -> Any:
         if name == "linear":  # the best recipe's
             g = gan_networks.Generator(32, widths=[512, 512], batch_norm=True)
             return gan_of(g, gan_networks.Discriminator(), 32, (1, 28, 28))
+        if name == "norm":
+            g = gan_networks.Generator(32, widths=[128, 256], layer_norm=True)
+            d = gan_networks.Discriminator(widths=[128, 64], center=True, minibatch_std=4)
+            d(torch.rand(32, 1, 28, 28) - 1)
+            return gan_of(g, d.eval(), 32, (1, 28, 28))
         shape = (3, 16, 24)
         return gan_of(dcgan.Generator(21, shape, 8), dcgan.Discriminator(shape, 8), 21, shape)
 
@@ -80,10 +88,10 @@ def made(name: str) -> Any:
 def played(tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, Tensor]) -> dict[str, tuple[Any, Path]]:
     """Playgrounds of fully connected networks, with the judge, and of convolutional ones for colour."""
     folder, both = tmp_path_factory.mktemp("played"), {}
-    for name in ("linear", "conv"):
+    for name in ("linear", "norm", "conv"):
         gan = made(name)
         gray = arrays["t10k-images-idx3-ubyte"][:200].view(-1, 1, 28, 28)
-        real = gray if name == "linear" else gray[:, :, 6:22, 2:26].repeat(1, 3, 1, 1)
+        real = gray if name != "conv" else gray[:, :, 6:22, 2:26].repeat(1, 3, 1, 1)
         html, _ = playground.page(name, gan, gan.generator, real, shipped("mnist") if name == "linear" else None)
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
         both[name] = gan, folder / f"{name}.html"
@@ -103,7 +111,7 @@ return { images, logits, slopes };
 
 
 @needs_browser
-@pytest.mark.parametrize("name", ["linear", "conv"])
+@pytest.mark.parametrize("name", ["linear", "norm", "conv"])
 def test_the_page_computes_what_torch_computes(name: str, chrome: Chrome, played: dict[str, tuple[Any, Path]]) -> None:
     gan, path = played[name]
     z = latent_vectors(Z if name == "linear" else Z // 4, gan.latent_dim, seed=1)

@@ -56,6 +56,7 @@ class Setting:
         self.d_steps: int = options.get("model.d_steps", 1)
         self.r1: float = options.get("model.r1", 0.0)
         self.generator_batch_norm: bool = options.get("model.generator.batch_norm", False)
+        self.generator_normalized = self.generator_batch_norm or options.get("model.generator.layer_norm", False)
         self.ema_decay: float = options.get("model.ema_decay", 0.0)
         self.precision = str(options.get("precision", "32-true"))
         self.batch_size: int = options.get("data.batch_size", 128)
@@ -201,7 +202,7 @@ def converged(run: Setting) -> list[Change]:
     return [
         Change(run.ema_decay == 0, "model.ema_decay", 0.999, "averaged weights lack the noise of the last steps"),
         Change(
-            run.own_generator and not run.generator_batch_norm,
+            run.own_generator and not run.generator_normalized,
             "model.generator.batch_norm",
             True,
             f"cleaner strokes, {BEST}",
@@ -227,7 +228,7 @@ def too_early(run: Setting) -> list[Change]:
 
 def variety(run: Setting) -> list[Change]:
     """What keeps G from drawing a few kinds alone."""
-    batch_norm = run.own_generator and not run.generator_batch_norm
+    batch_norm = run.own_generator and not run.generator_normalized
     return [
         Change(run.r1 < 0.4, "model.r1", 0.4, f"a penalty on D's gradient keeps all digits in play, {BEST}"),
         Change(batch_norm, "model.generator.batch_norm", True, f"keeps G's samples apart, {BEST}"),

@@ -15,6 +15,7 @@ from first_gan.sampling import in_eval_mode
 AS_IT_IS = (nn.Flatten, nn.Unflatten, nn.Identity, _DropoutNd)  # layers that change no number in eval mode
 ALIKE = 1e-6  # of what a network and its chain make of the same inputs, computed in float64
 RELU, LINEAR = 0.0, 1.0  # slopes below 0
+LAYER_NORM = nn.LayerNorm(1).eps  # the playground's too
 CENTERED, MORE = "centered", "more"  # kinds that are folded into the layer that follows
 
 Shape = tuple[int, int, int]  # channels, height, width; of a vector its length, 1, 1
@@ -29,10 +30,10 @@ class Layer:
     """One layer of a chain.
 
     Args:
-        kind: linear, conv, deconv (a transposed convolution) or pool (the largest of squares).
+        kind: linear, conv, deconv (a transposed convolution), pool (the largest of squares) or norm (layer normalization).
         before: Shape of its input.
         after: Shape of its output.
-        weight: As torch has it: linear (out, in), conv (out, in, k, k), deconv (in, out, k, k); empty of a pool.
+        weight: As torch has it: linear (out, in), conv (out, in, k, k), deconv (in, out, k, k), norm (out,); empty of a pool.
         bias: (out,); empty of a pool.
         stride: Of a convolution or pool.
         padding: Of a convolution.
@@ -56,7 +57,8 @@ def chain_of(name: str, network: nn.Module, inputs: Tensor) -> list[Layer]:
 
     Args:
         name: Of the network, for messages.
-        network: A chain of fully connected, convolutional and pooling layers with batch normalization and (leaky) ReLU or tanh.
+        network: A chain of fully connected, convolutional and pooling layers with batch normalization, or layer normalization of
+            vectors, and (leaky) ReLU or tanh.
         inputs: What it is tried on, (n, ...).
 
     Raises:
@@ -102,6 +104,8 @@ def compute(chain: list[Layer], inputs: Tensor) -> Tensor:
             x = F.conv2d(x, weight, bias, layer.stride, layer.padding)
         elif layer.kind == "deconv":
             x = F.conv_transpose2d(x, weight, bias, layer.stride, layer.padding)
+        elif layer.kind == "norm":
+            x = F.layer_norm(x.flatten(1), weight.shape, weight, bias, LAYER_NORM)
         else:
             x = F.max_pool2d(x, layer.stride)
         x = x.tanh() if layer.tanh else F.leaky_relu(x, layer.slope)
@@ -125,6 +129,10 @@ def _append(chain: list[Layer], name: str, layer: nn.Module, before: Shape, afte
         return
     if isinstance(layer, nn.Linear):
         kind, options = "linear", dict[str, Any]()
+    elif isinstance(layer, nn.LayerNorm) and layer.normalized_shape == before[:1] and layer.eps == LAYER_NORM:
+        if before[1:] != (1, 1) or layer.weight is None:
+            raise unknown
+        kind, options = "norm", dict[str, Any]()
     elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and _is_plain(layer):
         kind = "conv" if isinstance(layer, nn.Conv2d) else "deconv"
         options = {"stride": layer.stride[0], "padding": layer.padding[0]}

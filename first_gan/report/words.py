@@ -27,8 +27,8 @@ UNSAID: dict[str, Any] = {
     "model.ema_decay": 0,
 }
 UNSAID |= {"model.discriminator": "gan_networks.Discriminator", "model.discriminator.widths": [512, 256]}
-UNSAID |= {"model.generator.batch_norm": False, "model.discriminator.center": False}
-UNSAID |= {"model.discriminator.minibatch_std": 0}
+UNSAID |= {"model.generator.batch_norm": False, "model.generator.layer_norm": False}
+UNSAID |= {"model.discriminator.center": False, "model.discriminator.minibatch_std": 0}
 SPEED = "model.steps_per_execution"  # changes nothing but that
 GLOSSARY = {
     "FCD": "Fréchet classifier distance: how far the generated images as a whole are from real ones, as a classifier sees both. "

@@ -25,7 +25,7 @@ SKIPPED = {
     "health": {"seed", "real", "held_out", "names", "folder", "options"},
 }
 NESTED = (
-    *("model.generator.widths", "model.generator.batch_norm"),
+    *("model.generator.widths", "model.generator.batch_norm", "model.generator.layer_norm"),
     *("model.discriminator.widths", "model.discriminator.center", "model.discriminator.minibatch_std"),
 )
 

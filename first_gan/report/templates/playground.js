@@ -59,7 +59,7 @@ function forward(chain, input) {
   return outputs;
 }
 
-const LAYERS = { linear, conv, deconv, pool };
+const LAYERS = { linear, conv, deconv, pool, norm: layerNorm };
 
 function activated({ tanh, slope }, values) {
   for (let i = 0; i < values.length; i++) {
@@ -158,6 +158,14 @@ function pool({ before, after, stride }, x) {
     }
   }
   return y;
+}
+
+// Layer normalization of a vector.
+function layerNorm({ weight, bias }, x) {
+  const mean = x.reduce((a, b) => a + b) / x.length;
+  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
+  const scale = 1 / Math.sqrt(variance + 1e-5); // torch's
+  return x.map((value, i) => (value - mean) * scale * weight[i] + bias[i]);
 }
 
 // The gradient of a chain's first output at its input (backpropagation), of what `forward` found there.
