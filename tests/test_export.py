@@ -54,11 +54,13 @@ def test_an_exported_generator_draws_the_same_images_for_any_batch(
         assert images.max() <= 1
 
 
-def test_batch_normalization_is_exported_as_it_draws(images_dir: Path) -> None:
+@pytest.mark.parametrize(("norm", "kind"), [("batch_norm", "pt2"), ("layer_norm", "onnx")])
+def test_normalization_is_exported_as_it_draws(norm: str, kind: str, images_dir: Path) -> None:
+    """What draws otherwise is not written: see below."""
     import train
 
-    assert train.main([*small_run(images_dir), "--max_epochs", "1", "--model.generator.batch_norm", "true"]) == 0
-    assert generate.main([f"lightning_logs/version_0/{LAST}", "--export", "g.pt2"]) == 0
+    assert train.main([*small_run(images_dir), "--max_epochs", "1", f"--model.generator.{norm}", "true"]) == 0
+    assert generate.main([f"lightning_logs/version_0/{LAST}", "--export", f"g.{kind}"]) == 0
 
 
 def test_an_export_that_draws_other_images_is_not_written(
