@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor, nn
 
 from first_gan.data import ImageShape
-from first_gan.layers import Centering, MinibatchDeviation
+from first_gan.layers import Centering, judging
 
 
 class Generator(nn.Module):
@@ -62,15 +62,8 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         hidden = hidden_layers("discriminator", prod(image_shape), widths)
-        if minibatch_std < 0 or (minibatch_std and widths[-1] % minibatch_std):
-            raise ValueError(
-                f"model.discriminator.minibatch_std must be 0 or a divisor of the last width, {widths[-1]}, got {minibatch_std}"
-            )
         centering = [Centering(prod(image_shape))] * center
-        compared = [MinibatchDeviation(minibatch_std)] if minibatch_std else []
-        self.model = nn.Sequential(
-            nn.Flatten(), *centering, *hidden, *compared, nn.Linear(widths[-1] + minibatch_std, 1)
-        )
+        self.model = nn.Sequential(nn.Flatten(), *centering, *hidden, *judging(widths[-1], minibatch_std))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)

@@ -67,3 +67,18 @@ class MinibatchDeviation(RunningMean):
         deviation = spread.view(len(groups), size, -1).mean(2).repeat_interleave(group, 0)
         self.keep(deviation)
         return torch.cat([features, deviation], 1)
+
+
+def judging(features: int, minibatch_std: int) -> list[nn.Module]:
+    """The last layers of a D: from features to one logit, with or without what MinibatchDeviation says of them.
+
+    Raises:
+        ValueError: `minibatch_std` is neither 0 nor a divisor of `features`.
+    """
+    if minibatch_std < 0 or (minibatch_std and features % minibatch_std):
+        raise ValueError(
+            "model.discriminator.minibatch_std must be 0 or a divisor of the last layer's "
+            f"{features} inputs, got {minibatch_std}"
+        )
+    compared = [MinibatchDeviation(minibatch_std)] if minibatch_std else []
+    return [*compared, nn.Linear(features + minibatch_std, 1)]

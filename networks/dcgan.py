@@ -5,9 +5,13 @@ N(0, 0.02²). Unlike there D has no batch normalization: it sees real and genera
 would tell them apart, and R1 needs each image's gradient to be its own.
 """
 
+from math import prod
+
 from torch import Tensor, nn
 
+from first_gan.checks import check
 from first_gan.data import ImageShape
+from first_gan.layers import Centering, judging
 
 SMALLEST = 8  # pixels of a side: images are halved until no side is longer
 
@@ -19,13 +23,17 @@ class Generator(nn.Module):
         latent_dim: Length of z.
         image_shape: Channels, height and width; 28 × 28 grows from 7 × 7, 32 × 32 from 8 × 8.
         width: Channels of the last hidden layer; each one before it has twice as many. At least 1.
+        hidden: Width of a fully connected layer after z; 0 is none.
 
     Raises:
         ValueError: An option is outside its legal range, or the sides cannot be halved so often.
     """
 
-    def __init__(self, latent_dim: int = 100, image_shape: ImageShape = (1, 28, 28), width: int = 64) -> None:
+    def __init__(
+        self, latent_dim: int = 100, image_shape: ImageShape = (1, 28, 28), width: int = 64, hidden: int = 0
+    ) -> None:
         super().__init__()
+        check("model.generator", {"hidden": hidden}, at_least_0=["hidden"])
         doublings = halvings("generator", image_shape, width)
         channels, height, width_of_image = image_shape
         self.start = (width << (doublings - 1), height >> doublings, width_of_image >> doublings)
@@ -35,7 +43,10 @@ class Generator(nn.Module):
             layers += [nn.ConvTranspose2d(inputs, inputs // 2, 4, stride=2, padding=1, bias=False)]
             layers += [nn.BatchNorm2d(inputs // 2), nn.ReLU(inplace=True)]
             inputs //= 2
-        self.project = nn.Linear(latent_dim, self.start[0] * pixels, bias=False)
+        project = nn.Linear(hidden or latent_dim, self.start[0] * pixels, bias=False)
+        if hidden:
+            first = [nn.Linear(latent_dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True)]
+        self.project = nn.Sequential(*first, project) if hidden else project
         self.grow = nn.Sequential(*layers, nn.ConvTranspose2d(inputs, channels, 4, stride=2, padding=1), nn.Tanh())
         self.apply(small_weights)
 
@@ -49,13 +60,24 @@ class Discriminator(nn.Module):
     Args:
         image_shape: Channels, height and width.
         width: Channels of the first layer; each one after it has twice as many. At least 1.
+        hidden: Width of a fully connected layer before the logit; without one, 0, D adds up opinions of parts of an image.
+        center: Takes the mean of the images seen so far from each image.
+        minibatch_std: So many numbers tell the last layer how much a few images differ; a divisor of its inputs, 0 is off.
 
     Raises:
         ValueError: An option is outside its legal range, or the sides cannot be halved so often.
     """
 
-    def __init__(self, image_shape: ImageShape = (1, 28, 28), width: int = 64) -> None:
+    def __init__(
+        self,
+        image_shape: ImageShape = (1, 28, 28),
+        width: int = 64,
+        hidden: int = 0,
+        center: bool = False,
+        minibatch_std: int = 0,
+    ) -> None:
         super().__init__()
+        check("model.discriminator", {"hidden": hidden}, at_least_0=["hidden"])
         times = halvings("discriminator", image_shape, width)
         inputs, height, width_of_image = image_shape
         layers: list[nn.Module] = []
@@ -63,7 +85,12 @@ class Discriminator(nn.Module):
             layers += [nn.Conv2d(inputs, width << layer, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
             inputs = width << layer
         features = inputs * (height >> times) * (width_of_image >> times)
-        self.model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features, 1))
+        layers += [nn.Flatten()]
+        if hidden:
+            layers += [nn.Linear(features, hidden), nn.LeakyReLU(0.2, inplace=True)]
+        if center:
+            layers = [nn.Flatten(), Centering(prod(image_shape)), nn.Unflatten(1, image_shape), *layers]
+        self.model = nn.Sequential(*layers, *judging(hidden or features, minibatch_std))
         self.apply(small_weights)
 
     def forward(self, images: Tensor) -> Tensor:

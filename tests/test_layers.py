@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from first_gan.drawing.layers import chain_of, compute
+from first_gan.drawing.layers import PlaygroundError, chain_of, compute
 from first_gan.layers import MEMORY, Centering, MinibatchDeviation
 from gan_networks import Discriminator
+from networks import dcgan
 
 
 def batches(count: int, size: int) -> list[Tensor]:
@@ -91,6 +92,23 @@ def test_a_plain_chain_computes_what_these_layers_do() -> None:
     torch.testing.assert_close(compute(chain, images), discriminator.double().eval()(images))
 
 
+def test_a_chain_of_convolutions_centers_before_it_pads() -> None:
+    torch.manual_seed(0)
+    discriminator = dcgan.Discriminator((2, 8, 16), width=4, hidden=6, center=True, minibatch_std=3)
+    for _ in range(3):
+        discriminator(torch.rand(32, 2, 8, 16) - 1)
+    images = torch.rand(5, 2, 8, 16, dtype=torch.float64)
+    chain = chain_of("D", discriminator, images)
+    assert [layer.kind for layer in chain] == ["centered", "conv", "linear", "linear"]
+    torch.testing.assert_close(compute(chain, images), discriminator.double().eval()(images))
+
+
+def test_a_chain_that_centers_elsewhere_is_refused() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), Centering(4), nn.LeakyReLU(0.2), nn.Linear(4, 1))
+    with pytest.raises(PlaygroundError, match="does not know: LeakyReLU"):
+        chain_of("D", network, torch.rand(5, 4))
+
+
 def test_the_lessons_discriminator_has_none_of_them() -> None:
     assert not any(isinstance(layer, (Centering, MinibatchDeviation)) for layer in Discriminator().modules())
     assert [type(layer) for layer in Discriminator().model][::5] == [nn.Flatten, nn.Linear]
@@ -98,5 +116,7 @@ def test_the_lessons_discriminator_has_none_of_them() -> None:
 
 @pytest.mark.parametrize("minibatch_std", [-1, 3, 512])
 def test_numbers_that_do_not_divide_the_width_are_named(minibatch_std: int) -> None:
-    with pytest.raises(ValueError, match=r"^model\.discriminator\.minibatch_std must be 0 or a divisor of .* 256, got"):
+    with pytest.raises(
+        ValueError, match=r"^model\.discriminator\.minibatch_std must be 0 or a divisor of .* 256 inputs, got"
+    ):
         Discriminator(minibatch_std=minibatch_std)

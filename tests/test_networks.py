@@ -44,6 +44,29 @@ def test_dcgans_weights_begin_small() -> None:
     assert all(layer.weight.std().item() == pytest.approx(0.02, rel=0.15) for layer in layers)
 
 
+def test_dcgans_hidden_layers_see_the_whole_image() -> None:
+    """Without one D's logit is a sum over places: what is changed at one corner matters alike, whatever is at the other."""
+    torch.manual_seed(0)
+    generator = dcgan.Generator(width=4, hidden=12)
+    assert [layer.out_features for layer in generator.modules() if isinstance(layer, nn.Linear)] == [12, 8 * 49]
+    assert generator(torch.randn(3, 100)).shape == (3, 1, 28, 28)
+    images = torch.zeros(4, 1, 28, 28)
+    images[1::2, :, :4, :4], images[2:, :, -4:, -4:] = 1, 1  # nothing, one corner, the other, both
+    for hidden, adds_up in ((0, True), (12, False)):
+        discriminator = dcgan.Discriminator(width=4, hidden=hidden).double()
+        for layer in discriminator.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                layer.reset_parameters()  # larger, so that the difference is more than rounding
+        nothing, one, other, both = discriminator(images.double()).flatten().tolist()
+        assert (abs(both - one - other + nothing) < 1e-9) == adds_up
+
+
+@pytest.mark.parametrize(("network", "hidden"), [(dcgan.Generator, -1), (dcgan.Discriminator, -1)])
+def test_a_hidden_width_below_zero_is_named(network: type[nn.Module], hidden: int) -> None:
+    with pytest.raises(ValueError, match=rf"^model\.{network.__name__.lower()}\.hidden must be at least 0, got -1"):
+        network(hidden=hidden)
+
+
 def test_dcgan_starts_from_seven_pixels_and_doubles() -> None:
     generator = dcgan.Generator(width=8)
     sizes: list[tuple[int, ...]] = []
@@ -205,7 +228,10 @@ def test_dcgan_trains_resumes_is_drawn_from_and_reported(run: Run, small: list[s
     code, _, err = run(*small, *DCGAN, *NARROW, "--model.ema_decay", "0.9", "--model.r1", "0.1")
     assert (code, err) == (0, "")
     config = yaml.safe_load((FOLDER / "config.yaml").read_text(encoding="utf-8"))
-    assert config["model"]["generator"] == {"class_path": "networks.dcgan.Generator", "init_args": {"width": 4}}
+    assert config["model"]["generator"] == {
+        "class_path": "networks.dcgan.Generator",
+        "init_args": {"width": 4, "hidden": 0},
+    }
     assert (FOLDER / "report.html").read_text(encoding="utf-8").count("networks.dcgan.Generator") >= 1
     code, _, err = run("--ckpt_path", "last", "--model.generator.width", "8", "--max_epochs", "3")
     assert code == 2

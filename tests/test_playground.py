@@ -81,7 +81,9 @@ def made(name: str) -> Any:
             d(torch.rand(32, 1, 28, 28) - 1)
             return gan_of(g, d.eval(), 32, (1, 28, 28))
         shape = (3, 16, 24)
-        return gan_of(dcgan.Generator(21, shape, 8), dcgan.Discriminator(shape, 8), 21, shape)
+        d = dcgan.Discriminator(shape, 8, hidden=32, center=True, minibatch_std=4)
+        d(torch.rand(32, *shape) - 0.7)
+        return gan_of(dcgan.Generator(21, shape, 8, hidden=24), d.eval(), 21, shape)
 
 
 @pytest.fixture(scope="module")

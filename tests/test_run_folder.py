@@ -29,6 +29,24 @@ def test_resuming_takes_the_runs_own_options_and_folder(run: Run, small: list[st
     assert steps(Path("logs/lightning_logs/version_0"), "samples/generated") == [0, 10, 20, 30]
 
 
+def test_a_run_of_an_earlier_version_goes_on_where_a_new_option_is_off(run: Run, small: list[str]) -> None:
+    run(*small)
+    last, new = FOLDER / run_folder.LAST, ["model.lr_decay", "model.generator.layer_norm"]
+    checkpoint, lines = torch.load(last), (FOLDER / "config.yaml").read_text(encoding="utf-8").splitlines(True)
+    assert [checkpoint["options"].pop(name) for name in new] == [0, False]
+    model = checkpoint["hyper_parameters"]
+    del model["lr_decay"], model["generator"]["init_args"]["layer_norm"]
+    torch.save(checkpoint, last)
+    kept = [line for line in lines if line.split(":")[0].strip() not in ("lr_decay", "layer_norm")]
+    assert len(kept) == len(lines) - 2
+    (FOLDER / "config.yaml").write_text("".join(kept), encoding="utf-8")
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3", "--model.lr_decay", "0.5")
+    assert code == 2
+    assert "--model.lr_decay was None, is 0.5 now" in err
+    code, _, err = run("--ckpt_path", "last", "--max_epochs", "3")
+    assert (code, err) == (0, "")
+
+
 def test_last_is_the_newest_run_that_can_be_resumed(run: Run, small: list[str]) -> None:
     run(*small)
     run(*small)

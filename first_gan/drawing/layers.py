@@ -16,7 +16,7 @@ AS_IT_IS = (nn.Flatten, nn.Unflatten, nn.Identity, _DropoutNd)  # layers that ch
 ALIKE = 1e-6  # of what a network and its chain make of the same inputs, computed in float64
 RELU, LINEAR = 0.0, 1.0  # slopes below 0
 LAYER_NORM = nn.LayerNorm(1).eps  # the playground's too
-CENTERED, MORE = "centered", "more"  # kinds that are folded into the layer that follows
+CENTERED, MORE = "centered", "more"  # folded into a linear layer that follows
 
 Shape = tuple[int, int, int]  # channels, height, width; of a vector its length, 1, 1
 
@@ -30,10 +30,11 @@ class Layer:
     """One layer of a chain.
 
     Args:
-        kind: linear, conv, deconv (a transposed convolution), pool (the largest of squares) or norm (layer normalization).
+        kind: linear, conv, deconv (a transposed convolution), pool (the largest of squares), norm (layer normalization) or
+            centered (its bias is taken away).
         before: Shape of its input.
         after: Shape of its output.
-        weight: As torch has it: linear (out, in), conv (out, in, k, k), deconv (in, out, k, k), norm (out,); empty of a pool.
+        weight: As torch has it: linear (out, in), conv (out, in, k, k), deconv (in, out, k, k), norm (out,); else empty.
         bias: (out,); empty of a pool.
         stride: Of a convolution or pool.
         padding: Of a convolution.
@@ -104,6 +105,8 @@ def compute(chain: list[Layer], inputs: Tensor) -> Tensor:
             x = F.conv2d(x, weight, bias, layer.stride, layer.padding)
         elif layer.kind == "deconv":
             x = F.conv_transpose2d(x, weight, bias, layer.stride, layer.padding)
+        elif layer.kind == CENTERED:
+            x = x.flatten(1) - bias
         elif layer.kind == "norm":
             x = F.layer_norm(x.flatten(1), weight.shape, weight, bias, LAYER_NORM)
         else:
@@ -120,13 +123,15 @@ def _append(chain: list[Layer], name: str, layer: nn.Module, before: Shape, afte
     if isinstance(layer, AS_IT_IS):
         return
     if isinstance(layer, RunningMean):  # constants in eval mode, for the linear layer that follows
-        chain.append(Layer(CENTERED if isinstance(layer, Centering) else MORE, before, after, layer.mean, layer.mean))
+        kind = CENTERED if isinstance(layer, Centering) else MORE
+        chain.append(Layer(kind, before, after, torch.zeros(0), layer.mean))
         return
     if last is not None and last.kind in (CENTERED, MORE):
-        if not isinstance(layer, nn.Linear):
+        if isinstance(layer, nn.Linear):
+            chain[-1] = _with_constants(layer, chain[-1], after)
+            return
+        if not (last.kind == CENTERED and isinstance(layer, nn.Conv2d)):  # whose padding is of centered images
             raise unknown
-        chain[-1] = _with_constants(layer, chain[-1], after)
-        return
     if isinstance(layer, nn.Linear):
         kind, options = "linear", dict[str, Any]()
     elif isinstance(layer, nn.LayerNorm) and layer.normalized_shape == before[:1] and layer.eps == LAYER_NORM:

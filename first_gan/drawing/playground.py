@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from first_gan.data import DataError, mixed, scaled
 from first_gan.drawing.images import written
 from first_gan.drawing.latent import latent_vectors
-from first_gan.drawing.layers import LINEAR, Layer, PlaygroundError, chain_of, compute
+from first_gan.drawing.layers import CENTERED, LINEAR, Layer, PlaygroundError, chain_of, compute
 from first_gan.drawing.pictures import to_pixels
 from first_gan.files import MIB
 from first_gan.report import playground
@@ -63,7 +63,7 @@ def page(
     d = chain_of("D", discriminator, seen)
     if g[0].kind != "linear":
         raise PlaygroundError("G does not begin with a fully connected layer, whose directions the playground shows")
-    if not {layer.kind for layer in d} <= {"linear", "conv"}:
+    if not {layer.kind for layer in d} <= {"linear", "conv", CENTERED}:
         raise PlaygroundError("D has a layer whose gradient the playground does not know: of pooling, or transposed")
     pixels, logits = to_pixels(images).int(), compute(d, seen)
 

@@ -86,8 +86,8 @@ def check_resumable(
     changed = [
         f"--{key} was {before.get(key)}, is {value} now"
         for key, value in options.items()
-        if _plain(before.get(key)) != _plain(value) and key != LIBRARY
-    ]
+        if _plain(before.get(key)) != _plain(value) and key != LIBRARY and (key in before or value)
+    ]  # an option that it lacks came with a later version, where it is off: 0, false or null
     if changed:
         raise RunFolderError(f"{path} was trained with other options: {'; '.join(changed)}\nleave them out to resume")
     done = epochs_done(checkpoint)

@@ -59,7 +59,7 @@ function forward(chain, input) {
   return outputs;
 }
 
-const LAYERS = { linear, conv, deconv, pool, norm: layerNorm };
+const LAYERS = { linear, conv, deconv, pool, norm: layerNorm, centered };
 
 function activated({ tanh, slope }, values) {
   for (let i = 0; i < values.length; i++) {
@@ -160,6 +160,10 @@ function pool({ before, after, stride }, x) {
   return y;
 }
 
+function centered({ bias }, x) {
+  return x.map((value, i) => value - bias[i]);
+}
+
 // Layer normalization of a vector.
 function layerNorm({ weight, bias }, x) {
   const mean = x.reduce((a, b) => a + b) / x.length;
@@ -175,7 +179,7 @@ function gradient(chain, outputs) {
   for (let at = chain.length - 1; at >= 0; at--) {
     const layer = chain[at], y = outputs[at];
     for (let i = 0; i < g.length; i++) g[i] *= layer.tanh ? 1 - y[i] * y[i] : y[i] > 0 ? 1 : layer.slope;
-    g = layer.kind === "linear" ? linearGradient(layer, g) : convGradient(layer, g);
+    if (layer.kind !== "centered") g = layer.kind === "linear" ? linearGradient(layer, g) : convGradient(layer, g);
   }
   return g;
 }
