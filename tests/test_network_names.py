@@ -138,7 +138,7 @@ def test_checkpoints_stay_plain_data(run: Run, small: list[str]) -> None:
     checkpoint = torch.load(FOLDER / run_folder.LAST, weights_only=True)
     assert checkpoint["options"]["model.generator"] == "networks.dcgan.Generator"
     assert checkpoint["options"]["model.generator.width"] == 4
-    assert checkpoint["hyper_parameters"]["generator"]["init_args"] == {"width": 4}
+    assert checkpoint["hyper_parameters"]["generator"]["init_args"] == {"width": 4, "hidden": 0}
 
 
 def test_where_plain_data_may_name_classes_is_beside_gan_module() -> None:

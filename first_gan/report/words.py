@@ -29,6 +29,7 @@ UNSAID: dict[str, Any] = {
 UNSAID |= {"model.discriminator": "gan_networks.Discriminator", "model.discriminator.widths": [512, 256]}
 UNSAID |= {"model.generator.batch_norm": False, "model.generator.layer_norm": False}
 UNSAID |= {"model.discriminator.center": False, "model.discriminator.minibatch_std": 0}
+UNSAID |= {"model.generator.hidden": 0, "model.discriminator.hidden": 0}
 SPEED = "model.steps_per_execution"  # changes nothing but that
 GLOSSARY = {
     "FCD": "Fréchet classifier distance: how far the generated images as a whole are from real ones, as a classifier sees both. "
