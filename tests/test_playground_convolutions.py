@@ -10,8 +10,9 @@ from selenium.webdriver import Chrome
 from first_gan.drawing import playground
 from networks import dcgan
 from tests import test_browser
+from tests.played_networks import gan_of
 from tests.test_browser import DESKTOP, show
-from tests.test_playground import gan_of, quickest_frame
+from tests.test_playground import quickest_frame
 
 chrome = test_browser.chrome
 pytestmark = test_browser.pytestmark

@@ -21,7 +21,7 @@ from first_gan.report.__main__ import main as reporting_main
 from first_gan.run.folder import PLAYGROUND, REPORT
 from first_gan.scores.judge import shipped
 from networks import dcgan
-from tests.test_playground import gan_of, made
+from tests.played_networks import gan_of, made
 
 CONFIGS = Path(train.__file__).parent / "configs"
 

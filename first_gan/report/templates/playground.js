@@ -59,7 +59,7 @@ function forward(chain, input) {
   return outputs;
 }
 
-const LAYERS = { linear, conv, deconv, pool, norm: layerNorm, centered };
+const LAYERS = { linear, conv, deconv, pool, norm: layerNorm, centered: withoutMean };
 
 function activated({ tanh, slope }, values) {
   for (let i = 0; i < values.length; i++) {
@@ -160,7 +160,8 @@ function pool({ before, after, stride }, x) {
   return y;
 }
 
-function centered({ bias }, x) {
+// An image without the mean of those that D was trained on.
+function withoutMean({ bias }, x) {
   return x.map((value, i) => value - bias[i]);
 }
 
